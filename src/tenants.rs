@@ -16,33 +16,8 @@ use serde::{Deserialize, Serialize};
 use crate::names::{
     BranchName, FullName, Login, NamespaceName, RepositoryName, TeamSlug, TenantName,
 };
-
-/// An enum whose variants are written as fixed words in the file, in reports and in what is remembered.
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        pub enum $name {
-            $($(#[$variant_doc])* #[serde(rename = $word)] $variant,)+
-        }
-
-        impl $name {
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            pub const fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $word,)+
-                }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.pad(self.as_str())
-            }
-        }
-    };
-}
+pub use crate::object::{Permission, Visibility};
+use crate::words::words;
 
 /// The whole file. Only sound entries are in it: an entry with an error of its own is left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,14 +74,6 @@ pub struct RepositorySettings {
 }
 
 words! {
-    Visibility {
-        Private = "private",
-        Internal = "internal",
-        Public = "public",
-    }
-}
-
-words! {
     OnRemove {
         Archive = "archive",
         Keep = "keep",
@@ -123,17 +90,6 @@ pub struct TeamSettings {
     pub group: String,
     /// The workload namespaces the role holds in: those named, or all of the tenant's.
     pub namespaces: BTreeSet<NamespaceName>,
-}
-
-words! {
-    /// A team's permission on a repository, from least to most, in REST's words.
-    Permission {
-        Pull = "pull",
-        Triage = "triage",
-        Push = "push",
-        Maintain = "maintain",
-        Admin = "admin",
-    }
 }
 
 words! {

@@ -1,0 +1,281 @@
+//! The vocabulary in which both worlds are told: what is wanted and what is found, on GitHub and in Kubernetes.
+//!
+//! Only what we own is in it: GitHub's other settings and Kubernetes' other fields cannot show up as a difference.
+//! No secret is: a key pair is the fingerprint of its public half.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::names::{BranchName, FullName, Login, TeamSlug};
+use crate::words::words;
+
+words! {
+    /// Who sees a repository, from fewest to most.
+    Visibility {
+        Private = "private",
+        Internal = "internal",
+        Public = "public",
+    }
+}
+
+words! {
+    /// A team's permission on a repository, from least to most, in REST's words.
+    Permission {
+        Pull = "pull",
+        Triage = "triage",
+        Push = "push",
+        Maintain = "maintain",
+        Admin = "admin",
+    }
+}
+
+/// What identifies an object. Their order is the order in which a tenant's objects are made.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum ObjectId {
+    Manifest(ManifestId),
+    Repository(FullName),
+    TeamAccess {
+        repository: FullName,
+        team: TeamSlug,
+    },
+    /// A person with a permission of their own on a workspace; never wanted, only found.
+    Collaborator {
+        repository: FullName,
+        login: Login,
+    },
+    /// The `git-auth` Secret of a control namespace.
+    Credentials {
+        namespace: String,
+    },
+    /// The key that belongs to the tenant's credentials, under the title that the file's rules give it.
+    DeployKey {
+        repository: FullName,
+        title: String,
+    },
+    /// A deploy key whose private half the tenant's Secret does not hold; never wanted, only found.
+    StrangeKey {
+        repository: FullName,
+        title: String,
+        fingerprint: Fingerprint,
+    },
+}
+
+/// A Kubernetes object; no namespace for what is cluster-scoped.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ManifestId {
+    pub kind: Kind,
+    pub namespace: Option<String>,
+    pub name: String,
+}
+
+words! {
+    /// The kinds of Kubernetes objects that a tenant is made of, in the order in which they are made.
+    Kind {
+        Tenant = "Tenant",
+        Namespace = "Namespace",
+        LimitRange = "LimitRange",
+        ResourceQuota = "ResourceQuota",
+        NetworkPolicy = "NetworkPolicy",
+        ServiceAccount = "ServiceAccount",
+        RoleBinding = "RoleBinding",
+        GitRepository = "GitRepository",
+        Kustomization = "Kustomization",
+    }
+}
+
+/// What is owned of an object: as it is wanted, or as it was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Object {
+    Repository(Repository),
+    TeamAccess(Access),
+    Collaborator(Access),
+    Credentials(Credentials),
+    DeployKey(DeployKey),
+    StrangeKey(DeployKey),
+    /// Only the keys that we set.
+    Manifest(Value),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Repository {
+    pub visibility: Visibility,
+    pub default_branch: BranchName,
+    pub description: String,
+    pub archived: bool,
+    /// Has a first commit, and with it the directory that Flux syncs.
+    pub initialized: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Access {
+    pub permission: Permission,
+}
+
+/// Whether the tenant's Secret holds a key pair that works.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Credentials {
+    pub algorithm: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeployKey {
+    pub read_only: bool,
+}
+
+/// `SHA256:` and the unpadded base64 of a public key's hash, as `ssh-keygen -l` prints it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Fingerprint(pub String);
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl Kind {
+    pub const fn api_version(self) -> &'static str {
+        match self {
+            Self::Tenant => "tenantry.dev/v1alpha1",
+            Self::Namespace | Self::LimitRange | Self::ResourceQuota | Self::ServiceAccount => "v1",
+            Self::NetworkPolicy => "networking.k8s.io/v1",
+            Self::RoleBinding => "rbac.authorization.k8s.io/v1",
+            Self::GitRepository => "source.toolkit.fluxcd.io/v1",
+            Self::Kustomization => "kustomize.toolkit.fluxcd.io/v1",
+        }
+    }
+
+    pub const fn plural(self) -> &'static str {
+        match self {
+            Self::Tenant => "tenants",
+            Self::Namespace => "namespaces",
+            Self::LimitRange => "limitranges",
+            Self::ResourceQuota => "resourcequotas",
+            Self::NetworkPolicy => "networkpolicies",
+            Self::ServiceAccount => "serviceaccounts",
+            Self::RoleBinding => "rolebindings",
+            Self::GitRepository => "gitrepositories",
+            Self::Kustomization => "kustomizations",
+        }
+    }
+}
+
+/// On which side of the world an object lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Side {
+    GitHub,
+    Cluster,
+}
+
+impl ObjectId {
+    pub fn side(&self) -> Side {
+        match self {
+            Self::Manifest(_) | Self::Credentials { .. } => Side::Cluster,
+            Self::Repository(_)
+            | Self::TeamAccess { .. }
+            | Self::Collaborator { .. }
+            | Self::DeployKey { .. }
+            | Self::StrangeKey { .. } => Side::GitHub,
+        }
+    }
+
+    /// The word for its kind, as people read it: `Namespace`, `repository`, `team`.
+    pub fn noun(&self) -> &'static str {
+        match self {
+            Self::Manifest(id) => id.kind.as_str(),
+            Self::Repository(_) => "repository",
+            Self::TeamAccess { .. } => "team",
+            Self::Collaborator { .. } => "collaborator",
+            Self::Credentials { .. } => "Secret",
+            Self::DeployKey { .. } | Self::StrangeKey { .. } => "deploy key",
+        }
+    }
+
+    /// Position in the order of work: what Flux needs comes before Flux, a key's Secret before the key.
+    fn stage(&self) -> u8 {
+        match self {
+            Self::Manifest(id) => match id.kind {
+                Kind::Tenant => 0,
+                Kind::Namespace => 1,
+                Kind::LimitRange => 2,
+                Kind::ResourceQuota => 3,
+                Kind::NetworkPolicy => 4,
+                Kind::ServiceAccount => 5,
+                Kind::RoleBinding => 6,
+                Kind::GitRepository => 13,
+                Kind::Kustomization => 14,
+            },
+            Self::Repository(_) => 7,
+            Self::TeamAccess { .. } => 8,
+            Self::Collaborator { .. } => 9,
+            Self::Credentials { .. } => 10,
+            Self::DeployKey { .. } => 11,
+            Self::StrangeKey { .. } => 12,
+        }
+    }
+}
+
+impl fmt::Display for ObjectId {
+    /// What identifies the object, without its noun: `acme/ai-team-workspace`, `ai/tenant-reconciler`.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Manifest(ManifestId {
+                namespace: Some(namespace),
+                name,
+                ..
+            }) => {
+                write!(formatter, "{namespace}/{name}")
+            }
+            Self::Manifest(ManifestId {
+                namespace: None,
+                name,
+                ..
+            }) => formatter.write_str(name),
+            Self::Repository(repository) => write!(formatter, "{repository}"),
+            Self::TeamAccess { repository, team } => write!(formatter, "{team} on {repository}"),
+            Self::Collaborator { repository, login } => {
+                write!(formatter, "{login} on {repository}")
+            }
+            Self::Credentials { namespace } => write!(formatter, "{namespace}/git-auth"),
+            Self::DeployKey { repository, title } => write!(formatter, "{title} on {repository}"),
+            Self::StrangeKey {
+                repository,
+                title,
+                fingerprint,
+            } => {
+                write!(formatter, "{title} ({fingerprint}) on {repository}")
+            }
+        }
+    }
+}
+
+impl Ord for ObjectId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.stage()
+            .cmp(&other.stage())
+            .then_with(|| match (self, other) {
+                (Self::Manifest(one), Self::Manifest(two)) => one.cmp(two),
+                _ => self.to_string().cmp(&other.to_string()),
+            })
+    }
+}
+
+impl PartialOrd for ObjectId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Serialize for ObjectId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&format!("{} {self}", self.noun()))
+    }
+}
