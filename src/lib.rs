@@ -2,6 +2,11 @@
 
 mod words;
 
+pub mod desired;
+pub mod flux;
 pub mod names;
 pub mod object;
+pub mod observed;
+pub mod plan;
+pub mod report;
 pub mod tenants;

@@ -182,9 +182,12 @@ fn branch(text: &str) -> Result<(), InvalidName> {
         || text.ends_with(['/', '.'])
         || text.contains("..")
         || text.contains("//")
-        || text
-            .split('/')
-            .any(|part| part.starts_with('.') || part.ends_with(".lock"));
+        || text.split('/').any(|part| {
+            part.starts_with('.')
+                || std::path::Path::new(part)
+                    .extension()
+                    .is_some_and(|end| end == "lock")
+        });
     if malformed {
         return Err(InvalidName(
             "is not a branch name that Git takes".to_owned(),

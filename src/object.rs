@@ -3,6 +3,8 @@
 //! Only what we own is in it: GitHub's other settings and Kubernetes' other fields cannot show up as a difference.
 //! No secret is: a key pair is the fingerprint of its public half.
 
+pub mod quantity;
+
 use std::cmp::Ordering;
 use std::fmt;
 
@@ -31,6 +33,12 @@ words! {
         Admin = "admin",
     }
 }
+
+/// The field manager of every server-side apply.
+pub const FIELD_MANAGER: &str = "tenantry";
+
+/// The label by which the API server enforces a Pod Security Standard (KEP-2579).
+pub const POD_SECURITY: &str = "pod-security.kubernetes.io/enforce";
 
 /// What identifies an object. Their order is the order in which a tenant's objects are made.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -104,8 +112,12 @@ pub enum Object {
 #[serde(rename_all = "camelCase")]
 pub struct Repository {
     pub visibility: Visibility,
-    pub default_branch: BranchName,
-    pub description: String,
+    /// None where there is no commit yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_branch: Option<BranchName>,
+    /// None is wanted where the file has no description: then GitHub's stays what it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
     pub archived: bool,
     /// Has a first commit, and with it the directory that Flux syncs.
     pub initialized: bool,
@@ -197,6 +209,33 @@ impl ObjectId {
             Self::Credentials { .. } => "Secret",
             Self::DeployKey { .. } | Self::StrangeKey { .. } => "deploy key",
         }
+    }
+
+    /// The repository or namespace that this object is in or about.
+    pub fn parent(&self) -> Option<Self> {
+        match self {
+            Self::Manifest(ManifestId {
+                kind: Kind::Namespace,
+                ..
+            })
+            | Self::Repository(_) => Some(self.clone()),
+            Self::Manifest(ManifestId { namespace, .. }) => {
+                namespace.as_deref().map(Self::namespace)
+            }
+            Self::Credentials { namespace } => Some(Self::namespace(namespace)),
+            Self::TeamAccess { repository, .. }
+            | Self::Collaborator { repository, .. }
+            | Self::DeployKey { repository, .. }
+            | Self::StrangeKey { repository, .. } => Some(Self::Repository(repository.clone())),
+        }
+    }
+
+    pub fn namespace(name: &str) -> Self {
+        Self::Manifest(ManifestId {
+            kind: Kind::Namespace,
+            namespace: None,
+            name: name.to_owned(),
+        })
     }
 
     /// Position in the order of work: what Flux needs comes before Flux, a key's Secret before the key.

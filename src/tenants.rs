@@ -46,6 +46,7 @@ pub struct Tenant {
     pub description: String,
     /// Flux suspended, teams reduced to `pull`.
     pub suspended: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renamed_from: Option<TenantName>,
     pub repository: RepositorySettings,
     pub teams: BTreeMap<TeamSlug, TeamSettings>,
@@ -67,6 +68,7 @@ pub struct RepositorySettings {
     pub branch: BranchName,
     /// Directory that Flux syncs, relative to the root, `./` first: `./` or `./clusters/prod`.
     pub path: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<FullName>,
     /// The repository exists already and may be taken over.
     pub adopt: bool,

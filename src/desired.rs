@@ -1,0 +1,161 @@
+//! A tenant's entry, told as every object that it is made of.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::flux::{self, ControlNamespace};
+use crate::names::TenantName;
+use crate::names::{FullName, Login};
+use crate::object::{
+    Access, Credentials, DeployKey, Kind, ManifestId, Object, ObjectId, Repository,
+};
+use crate::tenants::diagnostic::Place;
+use crate::tenants::{Permission, Tenant};
+
+/// What is wanted of one tenant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Desired {
+    pub tenant: TenantName,
+    pub objects: BTreeMap<ObjectId, Object>,
+    /// Those that may exist already and then be taken over.
+    pub adopts: BTreeSet<ObjectId>,
+    /// Where in the file an object comes from, if not from the entry as a whole.
+    pub places: BTreeMap<ObjectId, Place>,
+}
+
+/// What a tenant's objects depend on beside its entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Surroundings {
+    pub organization: Login,
+    pub control_repository: FullName,
+    /// `TENANTRY_CLUSTER`: stands in the title of deploy keys.
+    pub cluster: String,
+    /// Host that Flux clones from over SSH, such as `github.com`.
+    pub git_host: String,
+}
+
+/// Nothing is wanted: the file has no such entry.
+pub fn nothing(tenant: TenantName) -> Desired {
+    Desired {
+        tenant,
+        objects: BTreeMap::new(),
+        adopts: BTreeSet::new(),
+        places: BTreeMap::new(),
+    }
+}
+
+/// Everything that the entry wants; `commit` is the one that last changed it.
+pub fn of(tenant: &Tenant, surroundings: &Surroundings, commit: &str) -> Desired {
+    let mut desired = nothing(tenant.name.clone());
+    desired.insert_manifests(vec![flux::memory(tenant, surroundings, commit)]);
+    add_repository(&mut desired, tenant, surroundings);
+    if !tenant.namespaces.is_empty() {
+        add_room(&mut desired, tenant, surroundings);
+    }
+    desired
+}
+
+impl Surroundings {
+    pub fn repository(&self, tenant: &Tenant) -> FullName {
+        FullName {
+            owner: self.organization.clone(),
+            name: tenant.repository.name.clone(),
+        }
+    }
+
+    pub fn key_title(&self, tenant: &TenantName) -> String {
+        format!("tenantry/{}/{tenant}", self.cluster)
+    }
+}
+
+impl Desired {
+    fn insert_manifests(&mut self, manifests: Vec<(ManifestId, serde_json::Value)>) {
+        let objects = manifests
+            .into_iter()
+            .map(|(id, value)| (ObjectId::Manifest(id), Object::Manifest(value)));
+        self.objects.extend(objects);
+    }
+}
+
+fn add_repository(desired: &mut Desired, tenant: &Tenant, surroundings: &Surroundings) {
+    let repository = surroundings.repository(tenant);
+    let id = ObjectId::Repository(repository.clone());
+    let settings = &tenant.repository;
+    desired.objects.insert(
+        id.clone(),
+        Object::Repository(Repository {
+            visibility: settings.visibility,
+            default_branch: Some(settings.branch.clone()),
+            description: Some(tenant.description.clone())
+                .filter(|description| !description.is_empty()),
+            archived: false,
+            initialized: true,
+        }),
+    );
+    desired
+        .places
+        .insert(id.clone(), Place::Repository(tenant.name.clone()));
+    if settings.adopt {
+        desired.adopts.insert(id);
+    }
+    for (team, wanted) in &tenant.teams {
+        let id = ObjectId::TeamAccess {
+            repository: repository.clone(),
+            team: team.clone(),
+        };
+        let permission = if tenant.suspended {
+            Permission::Pull
+        } else {
+            wanted.permission
+        };
+        desired
+            .places
+            .insert(id.clone(), Place::Team(tenant.name.clone(), team.clone()));
+        desired
+            .objects
+            .insert(id, Object::TeamAccess(Access { permission }));
+    }
+}
+
+/// The namespaces and what is in them, and the key with which Flux fetches.
+fn add_room(desired: &mut Desired, tenant: &Tenant, surroundings: &Surroundings) {
+    let control = ControlNamespace::of(&tenant.name);
+    desired.insert_manifests(flux::control_namespace(tenant, surroundings));
+    desired.insert_manifests(flux::sync(tenant, surroundings));
+    for (name, settings) in &tenant.namespaces {
+        desired.insert_manifests(flux::workload_namespace(
+            tenant,
+            name,
+            settings,
+            surroundings,
+        ));
+        let id = ObjectId::Manifest(ManifestId {
+            kind: Kind::Namespace,
+            namespace: None,
+            name: name.to_string(),
+        });
+        desired.places.insert(
+            id.clone(),
+            Place::Namespace(tenant.name.clone(), name.clone()),
+        );
+        if settings.adopt {
+            desired.adopts.insert(id);
+        }
+    }
+    desired.objects.insert(
+        ObjectId::Credentials {
+            namespace: control.to_string(),
+        },
+        Object::Credentials(Credentials {
+            algorithm: tenant.deploy_key.algorithm.to_string(),
+        }),
+    );
+    desired.objects.insert(
+        ObjectId::DeployKey {
+            repository: surroundings.repository(tenant),
+            title: surroundings.key_title(&tenant.name),
+        },
+        Object::DeployKey(DeployKey {
+            read_only: tenant.deploy_key.read_only,
+        }),
+    );
+}

@@ -1,0 +1,397 @@
+//! The Kubernetes objects of a tenant, as server-side apply takes them: only the fields that we own.
+//!
+//! A control namespace `tenant-<name>` without pods holds what must not belong to the people of the tenant: the
+//! ServiceAccount that Flux applies as, the key, and Flux's own two objects. Everybody who can create objects beside a
+//! Secret can read it, so it cannot stand in a workload namespace.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::desired::Surroundings;
+use crate::names::{NamespaceName, TenantName};
+use crate::object::{Kind, ManifestId, POD_SECURITY};
+use crate::tenants::{
+    AdditionalRoleBinding, NamespaceSettings, NetworkProfile, PodSecurity, Role, Subject,
+    SubjectKind, Tenant,
+};
+
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+pub const INSTANCE: &str = "app.kubernetes.io/instance";
+/// The label by which Flux' own tooling knows a tenant's objects.
+pub const FLUX_TENANT: &str = "toolkit.fluxcd.io/tenant";
+/// A person sets it on a namespace to say which tenant may take it over.
+pub const ADOPT: &str = "tenantry.dev/adopt";
+
+/// Name of the GitRepository and of the Kustomization in a control namespace.
+pub const SYNC: &str = "workspace";
+/// The ServiceAccount, in the control namespace, that Flux applies as.
+const RECONCILER: &str = "reconciler";
+/// The ServiceAccount, in each workload namespace, of Flux objects that a tenant makes itself.
+const NESTED: &str = "flux";
+
+type Manifest = (ManifestId, Value);
+
+/// `tenant-<name>`.
+pub struct ControlNamespace(String);
+
+impl ControlNamespace {
+    pub fn of(tenant: &TenantName) -> Self {
+        Self(format!("tenant-{tenant}"))
+    }
+}
+
+impl fmt::Display for ControlNamespace {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// The marks that every object of a tenant carries.
+pub fn labels(tenant: &TenantName) -> Value {
+    json!({ MANAGED_BY: "tenantry", INSTANCE: tenant, FLUX_TENANT: tenant })
+}
+
+/// The `Tenant` object: what is remembered of the entry.
+pub fn memory(tenant: &Tenant, surroundings: &Surroundings, commit: &str) -> Manifest {
+    let spec = json!({
+        "controlRepository": surroundings.control_repository,
+        "commit": commit,
+        "repository": surroundings.repository(tenant),
+        "entry": tenant,
+    });
+    manifest(
+        Kind::Tenant,
+        None,
+        tenant.name.as_str(),
+        &tenant.name,
+        json!({ "spec": spec }),
+    )
+}
+
+/// The control namespace and what is in it, except for Flux's objects and the Secret.
+pub fn control_namespace(tenant: &Tenant, surroundings: &Surroundings) -> Vec<Manifest> {
+    let name = ControlNamespace::of(&tenant.name).to_string();
+    let mut manifests = vec![
+        namespace(
+            tenant,
+            &name,
+            PodSecurity::Restricted,
+            &BTreeMap::new(),
+            &BTreeMap::new(),
+            surroundings,
+        ),
+        within(
+            tenant,
+            Kind::ResourceQuota,
+            &name,
+            "no-workloads",
+            json!({ "spec": { "hard": { "pods": "0" } } }),
+        ),
+        service_account(tenant, &name, RECONCILER),
+    ];
+    // `view` does not include Secrets: people see how their sync is doing, and not the key.
+    manifests.extend(tenant.teams.iter().map(|(team, settings)| {
+        role_binding(
+            tenant,
+            &name,
+            &format!("{team}-view"),
+            Role::View.as_str(),
+            &[group(&settings.group)],
+        )
+    }));
+    manifests
+}
+
+/// Where Flux fetches from, and what it applies as whom.
+pub fn sync(tenant: &Tenant, surroundings: &Surroundings) -> Vec<Manifest> {
+    let name = ControlNamespace::of(&tenant.name).to_string();
+    let repository = surroundings.repository(tenant);
+    let mut source = json!({
+        "url": format!("ssh://git@{}/{repository}.git", surroundings.git_host),
+        "interval": tenant.sync.interval,
+        "timeout": "60s",
+        "ref": { "branch": tenant.repository.branch },
+        "secretRef": { "name": "git-auth" },
+    });
+    // No postBuild: it would substitute variables in the tenant's own manifests.
+    let mut sync = json!({
+        "interval": tenant.sync.interval,
+        "retryInterval": "2m",
+        "timeout": tenant.sync.timeout,
+        "path": tenant.repository.path,
+        "prune": tenant.sync.prune,
+        "wait": tenant.sync.wait,
+        "force": false,
+        "deletionPolicy": "WaitForTermination",
+        "serviceAccountName": RECONCILER,
+        "sourceRef": { "kind": "GitRepository", "name": SYNC },
+        "commonMetadata": { "labels": { FLUX_TENANT: tenant.name } },
+    });
+    // Left out otherwise, so that `flux suspend` of an operator stays.
+    if tenant.suspended {
+        source["suspend"] = json!(true);
+        sync["suspend"] = json!(true);
+    }
+    vec![
+        within(
+            tenant,
+            Kind::GitRepository,
+            &name,
+            SYNC,
+            json!({ "spec": source }),
+        ),
+        within(
+            tenant,
+            Kind::Kustomization,
+            &name,
+            SYNC,
+            json!({ "spec": sync }),
+        ),
+    ]
+}
+
+/// A workload namespace and everything of ours in it.
+pub fn workload_namespace(
+    tenant: &Tenant,
+    name: &NamespaceName,
+    settings: &NamespaceSettings,
+    surroundings: &Surroundings,
+) -> Vec<Manifest> {
+    let at = name.as_str();
+    let mut manifests = vec![namespace(
+        tenant,
+        at,
+        settings.pod_security,
+        &settings.labels,
+        &settings.annotations,
+        surroundings,
+    )];
+    if !settings.limits.is_empty() {
+        let mut limit = json!({ "type": "Container" });
+        for (bound, resources) in &settings.limits {
+            limit[bound] = json!(resources);
+        }
+        let spec = json!({ "spec": { "limits": [limit] } });
+        manifests.push(within(
+            tenant,
+            Kind::LimitRange,
+            at,
+            "tenant-defaults",
+            spec,
+        ));
+    }
+    if !settings.quota.is_empty() {
+        let spec = json!({ "spec": { "hard": settings.quota } });
+        manifests.push(within(
+            tenant,
+            Kind::ResourceQuota,
+            at,
+            "tenant-quota",
+            spec,
+        ));
+    }
+    manifests.extend(network_policies(tenant, at, settings.network_policy));
+    manifests.push(service_account(tenant, at, NESTED));
+    manifests.extend(role_bindings(tenant, name));
+    manifests
+}
+
+fn role_bindings(tenant: &Tenant, name: &NamespaceName) -> Vec<Manifest> {
+    let at = name.as_str();
+    let account = |namespace: String, name: &str| json!({ "kind": "ServiceAccount", "name": name, "namespace": namespace });
+    let reconcilers = [
+        account(ControlNamespace::of(&tenant.name).to_string(), RECONCILER),
+        account(name.to_string(), NESTED),
+    ];
+    let mut manifests = vec![role_binding(
+        tenant,
+        at,
+        "tenant-reconciler",
+        &tenant.reconciler_role,
+        &reconcilers,
+    )];
+    // The role is in the name because a binding's role cannot be changed.
+    manifests.extend(
+        tenant
+            .teams
+            .iter()
+            .filter(|(_, settings)| settings.namespaces.contains(name))
+            .map(|(team, settings)| {
+                let role = settings.role.as_str();
+                role_binding(
+                    tenant,
+                    at,
+                    &format!("{team}-{role}"),
+                    role,
+                    &[group(&settings.group)],
+                )
+            }),
+    );
+    let additional = tenant
+        .additional_role_bindings
+        .iter()
+        .filter(|binding| binding.namespaces.contains(name));
+    manifests.extend(additional.map(|binding| additional_binding(tenant, at, binding)));
+    manifests
+}
+
+fn additional_binding(
+    tenant: &Tenant,
+    namespace: &str,
+    binding: &AdditionalRoleBinding,
+) -> Manifest {
+    let subjects: Vec<_> = binding.subjects.iter().map(subject).collect();
+    // Named by what it grants to whom, so that the order of the list says nothing.
+    let hash = hex::encode(Sha256::digest(
+        json!([binding.cluster_role, subjects]).to_string(),
+    ));
+    let name = format!("additional-{}", &hash[..12]);
+    role_binding(tenant, namespace, &name, &binding.cluster_role, &subjects)
+}
+
+fn subject(subject: &Subject) -> Value {
+    match subject.kind {
+        SubjectKind::ServiceAccount => {
+            json!({ "kind": subject.kind, "name": subject.name, "namespace": subject.namespace })
+        }
+        SubjectKind::User | SubjectKind::Group => {
+            json!({ "apiGroup": "rbac.authorization.k8s.io", "kind": subject.kind, "name": subject.name })
+        }
+    }
+}
+
+fn group(name: &str) -> Value {
+    json!({ "apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": name })
+}
+
+fn role_binding(
+    tenant: &Tenant,
+    namespace: &str,
+    name: &str,
+    cluster_role: &str,
+    subjects: &[Value],
+) -> Manifest {
+    let role = json!({ "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": cluster_role });
+    within(
+        tenant,
+        Kind::RoleBinding,
+        namespace,
+        name,
+        json!({ "roleRef": role, "subjects": subjects }),
+    )
+}
+
+fn service_account(tenant: &Tenant, namespace: &str, name: &str) -> Manifest {
+    within(
+        tenant,
+        Kind::ServiceAccount,
+        namespace,
+        name,
+        json!({ "automountServiceAccountToken": false }),
+    )
+}
+
+fn network_policies(tenant: &Tenant, namespace: &str, profile: NetworkProfile) -> Vec<Manifest> {
+    let own = json!({ "namespaceSelector": { "matchLabels": { FLUX_TENANT: tenant.name } } });
+    let ingress = json!([{ "from": [own] }]);
+    let (directions, allowed) = match profile {
+        NetworkProfile::None => return Vec::new(),
+        NetworkProfile::IngressOnly => (json!(["Ingress"]), json!({ "ingress": ingress })),
+        NetworkProfile::Isolated => {
+            let dns = json!({
+                "to": [{ "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": "kube-system" } } }],
+                "ports": [{ "protocol": "UDP", "port": 53 }, { "protocol": "TCP", "port": 53 }],
+            });
+            // The internet, but no private network and no cloud's metadata service.
+            let elsewhere = [
+                "10.0.0.0/8",
+                "172.16.0.0/12",
+                "192.168.0.0/16",
+                "169.254.0.0/16",
+                "100.64.0.0/10",
+            ];
+            let internet =
+                json!({ "to": [{ "ipBlock": { "cidr": "0.0.0.0/0", "except": elsewhere } }] });
+            let egress = json!([{ "to": [own] }, dns, internet]);
+            (
+                json!(["Ingress", "Egress"]),
+                json!({ "ingress": ingress, "egress": egress }),
+            )
+        }
+    };
+    let deny = json!({ "podSelector": {}, "policyTypes": directions });
+    let mut allow = deny.clone();
+    for (direction, rules) in allowed.as_object().into_iter().flatten() {
+        allow[direction] = rules.clone();
+    }
+    vec![
+        within(
+            tenant,
+            Kind::NetworkPolicy,
+            namespace,
+            "tenant-default-deny",
+            json!({ "spec": deny }),
+        ),
+        within(
+            tenant,
+            Kind::NetworkPolicy,
+            namespace,
+            "tenant-allow",
+            json!({ "spec": allow }),
+        ),
+    ]
+}
+
+fn namespace(
+    tenant: &Tenant,
+    name: &str,
+    level: PodSecurity,
+    more_labels: &BTreeMap<String, String>,
+    more_annotations: &BTreeMap<String, String>,
+    surroundings: &Surroundings,
+) -> Manifest {
+    let (id, mut value) = manifest(Kind::Namespace, None, name, &tenant.name, json!({}));
+    let labels = &mut value["metadata"]["labels"];
+    for (key, text) in more_labels {
+        labels[key] = json!(text);
+    }
+    labels[POD_SECURITY] = json!(level);
+    labels["pod-security.kubernetes.io/warn"] = json!(PodSecurity::Restricted);
+    labels["pod-security.kubernetes.io/audit"] = json!(PodSecurity::Restricted);
+    let mut annotations = json!(more_annotations);
+    annotations["tenantry.dev/source"] = json!(surroundings.control_repository);
+    // A Kustomization that applied this namespace too must never remove it.
+    annotations["kustomize.toolkit.fluxcd.io/prune"] = json!("disabled");
+    value["metadata"]["annotations"] = annotations;
+    (id, value)
+}
+
+fn within(tenant: &Tenant, kind: Kind, namespace: &str, name: &str, body: Value) -> Manifest {
+    manifest(kind, Some(namespace), name, &tenant.name, body)
+}
+
+fn manifest(
+    kind: Kind,
+    namespace: Option<&str>,
+    name: &str,
+    tenant: &TenantName,
+    body: Value,
+) -> Manifest {
+    let mut metadata = json!({ "name": name, "labels": labels(tenant) });
+    if let Some(namespace) = namespace {
+        metadata["namespace"] = json!(namespace);
+    }
+    let mut value = json!({ "apiVersion": kind.api_version(), "kind": kind, "metadata": metadata });
+    if let (Value::Object(value), Value::Object(body)) = (&mut value, body) {
+        value.extend(body);
+    }
+    let id = ManifestId {
+        kind,
+        namespace: namespace.map(str::to_owned),
+        name: name.to_owned(),
+    };
+    (id, value)
+}

@@ -1,0 +1,93 @@
+//! What is there of one tenant, as far as we can see. *Cannot see* is not *gone*.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::names::FullName;
+use crate::object::{Fingerprint, Object, ObjectId};
+use crate::tenants::Tenant;
+use crate::tenants::diagnostic::Place;
+
+#[derive(Debug, Clone, Default)]
+pub struct Observed {
+    /// Every object that was looked for, and every one found that carries our mark.
+    pub sightings: BTreeMap<ObjectId, Sighting>,
+    pub memory: Option<Memory>,
+    /// What only looking shows to be wrong with the entry; it holds the whole tenant.
+    pub problems: Vec<Problem>,
+    pub facts: Facts,
+}
+
+/// One look at one object.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Sighting {
+    Present {
+        object: Object,
+        ownership: Ownership,
+    },
+    Absent,
+    Unreadable {
+        reason: String,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ownership {
+    Ours,
+    /// A person marked it for this tenant (a namespace's label), or the file alone can decide (a repository).
+    Offered,
+    /// Somebody else's; says whose, as far as it can be told.
+    Foreign {
+        whose: String,
+    },
+}
+
+/// What the `Tenant` object remembers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Memory {
+    /// The entry last accepted.
+    pub entry: Tenant,
+    pub control_repository: FullName,
+    /// The commit of the control repo that last changed this entry.
+    pub commit: String,
+    pub created_at: Timestamp,
+    pub repository: Option<RememberedRepository>,
+    pub key: Option<Fingerprint>,
+    pub progress: Progress,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RememberedRepository {
+    /// GitHub's global node id.
+    pub node_id: String,
+    pub full_name: FullName,
+}
+
+/// How far the writing of a tenant's objects has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Progress {
+    /// Never was everything written: whatever there is of it came with its entry.
+    New,
+    /// Everything was written once; the entry has changed since, or a write failed.
+    Unfinished,
+    /// Everything that the remembered entry wants was written.
+    Finished,
+}
+
+/// Something wrong with an entry that only looking shows.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Problem {
+    pub place: Place,
+    pub message: String,
+    pub help: Option<String>,
+}
+
+/// Live facts that a person who is about to remove a tenant wants to know.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Objects that the tenant's Kustomization owns, by its `status.inventory`.
+    pub inventory: Option<usize>,
+    pub last_push: Option<Timestamp>,
+    pub open_pulls: Option<u64>,
+}

@@ -1,0 +1,318 @@
+//! The difference between what is wanted and what is there, as steps in the order of work.
+//!
+//! Planning goes tenant by tenant ([`of_tenant`]) and keeps changes and counts, not the world.
+//! [`approve`] alone makes an [`ApprovedPlan`], and only an approved plan can be applied.
+
+pub mod fields;
+pub mod fingerprint;
+pub mod guard;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+pub use crate::plan::fields::FieldChange;
+pub use crate::plan::fingerprint::{Digest, Promise};
+pub use crate::plan::guard::{ApprovedPlan, Consent, Effect, Hold, approve, foresee};
+
+use crate::desired::Desired;
+use crate::names::TenantName;
+use crate::object::{Object, ObjectId, Side};
+use crate::observed::{Facts, Observed, Ownership, Problem, Progress, Sighting};
+use crate::tenants::diagnostic::Place;
+
+/// All the changes, tenant by tenant. A tenant in which nothing differs is only counted.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    pub tenants: BTreeMap<TenantName, TenantPlan>,
+    pub unchanged: Unchanged,
+}
+
+/// What was compared and found as it should be, or not looked at because nothing of its entry changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Unchanged {
+    pub tenants: usize,
+    pub github: usize,
+    pub cluster: usize,
+}
+
+#[derive(Debug, Clone)]
+pub struct TenantPlan {
+    pub action: TenantAction,
+    pub steps: Vec<Step>,
+    /// While there is one, no step of this tenant is done.
+    pub problems: Vec<Problem>,
+    pub facts: Facts,
+    /// Objects of this tenant that are as they should be, by side.
+    pub unchanged: Unchanged,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TenantAction {
+    /// No `Tenant` object yet, or one whose objects were never all written.
+    Add,
+    Change,
+    /// The file no longer has the entry.
+    Remove,
+    /// The file wants what it wanted before; somebody changed the objects.
+    Drift,
+}
+
+/// One difference, and what is to be done about it.
+#[derive(Debug, Clone)]
+pub struct Step {
+    pub id: ObjectId,
+    pub change: Change,
+    pub cause: Cause,
+    pub effect: Effect,
+    /// Why it is shown and not done; [`guard`] decides.
+    pub hold: Option<Hold>,
+}
+
+#[derive(Debug, Clone)]
+pub enum Change {
+    Create(Object),
+    /// It exists, is not ours, and the file and its owner say that it may be taken over.
+    Adopt {
+        to: Object,
+        fields: Vec<FieldChange>,
+    },
+    Update {
+        to: Object,
+        fields: Vec<FieldChange>,
+    },
+    Remove(Object),
+}
+
+/// Whether an edit of the file or somebody's hand made the difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cause {
+    Requested,
+    Drift,
+}
+
+impl Change {
+    /// What the object is to be afterwards; nothing for a removal.
+    pub fn target(&self) -> Option<&Object> {
+        match self {
+            Self::Create(to) | Self::Adopt { to, .. } | Self::Update { to, .. } => Some(to),
+            Self::Remove(_) => None,
+        }
+    }
+
+    pub fn verb(&self) -> Verb {
+        match self {
+            Self::Create(_) => Verb::Create,
+            Self::Adopt { .. } => Verb::Adopt,
+            Self::Update { .. } => Verb::Update,
+            Self::Remove(_) => Verb::Remove,
+        }
+    }
+}
+
+crate::words::words! {
+    /// What a step does to its object.
+    Verb {
+        Create = "create",
+        Adopt = "adopt",
+        Update = "update",
+        Remove = "remove",
+    }
+}
+
+impl Plan {
+    /// Adds a tenant's plan: kept if anything differs or is wrong, else counted.
+    pub fn add(&mut self, name: TenantName, tenant: TenantPlan) {
+        self.unchanged.github += tenant.unchanged.github;
+        self.unchanged.cluster += tenant.unchanged.cluster;
+        if tenant.is_empty() {
+            self.unchanged.tenants += 1;
+        } else {
+            self.tenants.insert(name, tenant);
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.tenants.is_empty()
+    }
+
+    /// Every step with its tenant, in the order of work within each tenant.
+    pub fn steps(&self) -> impl Iterator<Item = (&TenantName, &Step)> {
+        self.tenants
+            .iter()
+            .flat_map(|(name, tenant)| tenant.steps.iter().map(move |step| (name, step)))
+    }
+
+    pub fn problems(&self) -> impl Iterator<Item = (&TenantName, &Problem)> {
+        self.tenants
+            .iter()
+            .flat_map(|(name, tenant)| tenant.problems.iter().map(move |problem| (name, problem)))
+    }
+}
+
+impl TenantPlan {
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty() && self.problems.is_empty()
+    }
+
+    /// How many steps do this on this side.
+    pub fn count(&self, side: Side, verb: Verb) -> usize {
+        self.steps
+            .iter()
+            .filter(|step| step.id.side() == side && step.change.verb() == verb)
+            .count()
+    }
+}
+
+/// Compares one tenant's two states.
+///
+/// `before` is what was wanted until now: it tells a requested change from drift.
+/// With `desired` of a tenant that the file no longer has (no objects), everything found of it is a removal.
+pub fn of_tenant(before: Option<&Desired>, desired: &Desired, observed: &Observed) -> TenantPlan {
+    let mut plan = TenantPlan {
+        action: TenantAction::Drift,
+        steps: Vec::new(),
+        problems: observed.problems.clone(),
+        facts: observed.facts,
+        unchanged: Unchanged::default(),
+    };
+    for (id, object) in &desired.objects {
+        match compare(desired, observed, id, object) {
+            Comparison::Same => *side_count(&mut plan.unchanged, id.side()) += 1,
+            Comparison::Wrong(problem) => plan.problems.push(problem),
+            Comparison::Differs(change) => {
+                plan.steps
+                    .push(step(before, Some(object), observed, desired, id, change))
+            }
+        }
+    }
+    for (id, sighting) in &observed.sightings {
+        if desired.objects.contains_key(id) {
+            continue;
+        }
+        if let Sighting::Present {
+            object,
+            ownership: Ownership::Ours,
+        } = sighting
+        {
+            let change = Change::Remove(object.clone());
+            plan.steps
+                .push(step(before, None, observed, desired, id, change));
+        }
+    }
+    plan.problems.sort();
+    plan.problems.dedup();
+    plan.action = action(&plan, desired, observed);
+    plan
+}
+
+enum Comparison {
+    Same,
+    Differs(Change),
+    Wrong(Problem),
+}
+
+fn compare(desired: &Desired, observed: &Observed, id: &ObjectId, wanted: &Object) -> Comparison {
+    let wrong = |message: String, help: &str| {
+        Comparison::Wrong(Problem {
+            place: place_of(desired, id),
+            message,
+            help: Some(help.to_owned()),
+        })
+    };
+    match observed.sightings.get(id) {
+        None => wrong(
+            format!("{} `{id}` was not looked for", id.noun()),
+            "this is an error of Tenantry: please report it",
+        ),
+        Some(Sighting::Unreadable { reason }) => wrong(
+            format!("{} `{id}` cannot be read: {reason}", id.noun()),
+            "nothing of this tenant is changed while that is so",
+        ),
+        Some(Sighting::Absent) => Comparison::Differs(Change::Create(wanted.clone())),
+        Some(Sighting::Present { object, ownership }) => {
+            let fields = fields::between(object, wanted);
+            let to = wanted.clone();
+            match ownership {
+                Ownership::Ours if fields.is_empty() => Comparison::Same,
+                Ownership::Ours => Comparison::Differs(Change::Update { to, fields }),
+                Ownership::Offered if desired.adopts.contains(id) => {
+                    Comparison::Differs(Change::Adopt { to, fields })
+                }
+                Ownership::Offered => wrong(
+                    format!(
+                        "{} `{id}` exists already and is not this tenant's",
+                        id.noun()
+                    ),
+                    "choose another name, or take it over with `adopt: true`",
+                ),
+                Ownership::Foreign { whose } => wrong(
+                    format!("{} `{id}` exists already and is {whose}", id.noun()),
+                    "choose another name, or remove it first",
+                ),
+            }
+        }
+    }
+}
+
+fn step(
+    before: Option<&Desired>,
+    wanted: Option<&Object>,
+    observed: &Observed,
+    desired: &Desired,
+    id: &ObjectId,
+    change: Change,
+) -> Step {
+    let wanted_before = before.and_then(|before| before.objects.get(id));
+    let finished = observed
+        .memory
+        .as_ref()
+        .is_some_and(|memory| memory.progress == Progress::Finished);
+    let cause = if finished && wanted_before == wanted {
+        Cause::Drift
+    } else {
+        Cause::Requested
+    };
+    let effect = guard::effect(id, &change, observed, desired);
+    Step {
+        id: id.clone(),
+        change,
+        cause,
+        effect,
+        hold: None,
+    }
+}
+
+fn action(plan: &TenantPlan, desired: &Desired, observed: &Observed) -> TenantAction {
+    let progress = observed.memory.as_ref().map(|memory| memory.progress);
+    if desired.objects.is_empty() {
+        TenantAction::Remove
+    } else if matches!(progress, None | Some(Progress::New)) {
+        TenantAction::Add
+    } else if plan.steps.iter().all(|step| step.cause == Cause::Drift)
+        && progress == Some(Progress::Finished)
+    {
+        TenantAction::Drift
+    } else {
+        TenantAction::Change
+    }
+}
+
+fn side_count(unchanged: &mut Unchanged, side: Side) -> &mut usize {
+    match side {
+        Side::GitHub => &mut unchanged.github,
+        Side::Cluster => &mut unchanged.cluster,
+    }
+}
+
+fn place_of(desired: &Desired, id: &ObjectId) -> Place {
+    desired
+        .places
+        .get(id)
+        .cloned()
+        .unwrap_or_else(|| Place::Tenant(desired.tenant.clone()))
+}

@@ -1,0 +1,244 @@
+//! What a step does to people's access, and whether it may run.
+//!
+//! *Wider*: somebody gains a higher right on a repo or namespace that existed before, or a repo becomes more visible.
+//! What came into being together with its tenant did not exist before, so a new tenant is not wider.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::desired::Desired;
+use crate::names::TenantName;
+use crate::object::{Access, DeployKey, Kind, ManifestId, Object, ObjectId, Repository};
+use crate::observed::{Observed, Progress, Sighting};
+use crate::plan::fingerprint::{self, Promise};
+use crate::plan::{Change, Plan, Step};
+use crate::tenants::PodSecurity;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Effect {
+    Harmless,
+    Wider,
+    /// Somebody loses a right. A step that does both is narrower: the stricter rule holds.
+    Narrower,
+    Removal,
+}
+
+/// Why a step is shown and not done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Hold {
+    /// Nothing is removed, archived or revoked yet.
+    Removal,
+    /// Nothing is narrowed yet.
+    Narrower,
+    /// Found on a workspace without being named in the file.
+    NotNamed,
+    /// Wider access that no plan comment has announced.
+    Unannounced,
+    /// Something is wrong with the entry, so nothing of its tenant is done.
+    Problem,
+}
+
+/// What people have agreed to.
+#[derive(Debug, Clone)]
+pub enum Consent {
+    /// A pull request's plan comment announced these steps, and it was merged.
+    Announced(Vec<Promise>),
+    /// No plan covers this: the first start, a direct push, drift.
+    None,
+}
+
+/// A plan in which every step that may not run is held; only [`approve`] makes one.
+#[derive(Debug, Clone)]
+pub struct ApprovedPlan {
+    plan: Plan,
+}
+
+impl ApprovedPlan {
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    pub fn into_plan(self) -> Plan {
+        self.plan
+    }
+}
+
+/// Holds what the consent does not cover.
+pub fn approve(plan: Plan, consent: &Consent) -> ApprovedPlan {
+    let announced: BTreeSet<_> = match consent {
+        Consent::Announced(promises) => promises
+            .iter()
+            .flat_map(|promise| promise.wider.iter().cloned())
+            .collect(),
+        Consent::None => BTreeSet::new(),
+    };
+    ApprovedPlan {
+        plan: hold(plan, |tenant, step| {
+            announced.contains(&fingerprint::of_step(tenant, step))
+        }),
+    }
+}
+
+/// The same plan as a merge would find it, if everything wider in it is announced by its comment.
+pub fn foresee(plan: Plan) -> Plan {
+    hold(plan, |_, _| true)
+}
+
+fn hold(mut plan: Plan, announced: impl Fn(&TenantName, &Step) -> bool) -> Plan {
+    for (name, tenant) in &mut plan.tenants {
+        let problem = !tenant.problems.is_empty();
+        for step in &mut tenant.steps {
+            step.hold = match step.effect {
+                _ if problem => Some(Hold::Problem),
+                Effect::Harmless => None,
+                Effect::Wider if announced(name, step) => None,
+                Effect::Wider => Some(Hold::Unannounced),
+                Effect::Narrower => Some(Hold::Narrower),
+                Effect::Removal if is_not_named(&step.id) => Some(Hold::NotNamed),
+                Effect::Removal => Some(Hold::Removal),
+            };
+        }
+    }
+    plan
+}
+
+/// Things that people add to a workspace by hand, beside what the file names.
+fn is_not_named(id: &ObjectId) -> bool {
+    match id {
+        ObjectId::TeamAccess { .. }
+        | ObjectId::Collaborator { .. }
+        | ObjectId::StrangeKey { .. } => true,
+        ObjectId::Manifest(_)
+        | ObjectId::Repository(_)
+        | ObjectId::Credentials { .. }
+        | ObjectId::DeployKey { .. } => false,
+    }
+}
+
+/// What the change does to people's access.
+pub fn effect(id: &ObjectId, change: &Change, observed: &Observed, desired: &Desired) -> Effect {
+    let existing = existed_before(id, observed, desired);
+    match (change, found(id, observed)) {
+        (Change::Remove(_), _) => Effect::Removal,
+        (Change::Create(to), _) if existing => of_creation(to, id),
+        (Change::Adopt { to, .. }, Some(from)) => of_update(from, to, id).max(of_creation(to, id)),
+        (Change::Update { to, .. }, Some(from)) => of_update(from, to, id),
+        (Change::Create(_) | Change::Adopt { .. } | Change::Update { .. }, _) => Effect::Harmless,
+    }
+}
+
+fn found<'a>(id: &ObjectId, observed: &'a Observed) -> Option<&'a Object> {
+    match observed.sightings.get(id) {
+        Some(Sighting::Present { object, .. }) => Some(object),
+        Some(Sighting::Absent | Sighting::Unreadable { .. }) | None => None,
+    }
+}
+
+/// Whether the repo or namespace that the object is about was there before this entry came to be.
+fn existed_before(id: &ObjectId, observed: &Observed, desired: &Desired) -> bool {
+    let Some(parent) = id.parent() else {
+        return false;
+    };
+    let is_there = found(&parent, observed).is_some();
+    let came_with_the_entry = observed
+        .memory
+        .as_ref()
+        .is_none_or(|memory| memory.progress == Progress::New)
+        && !desired.adopts.contains(&parent);
+    is_there && !came_with_the_entry
+}
+
+fn of_creation(to: &Object, id: &ObjectId) -> Effect {
+    match to {
+        Object::TeamAccess(_) | Object::Collaborator(_) | Object::Repository(_) => Effect::Wider,
+        Object::DeployKey(DeployKey { read_only })
+        | Object::StrangeKey(DeployKey { read_only })
+            if !read_only =>
+        {
+            Effect::Wider
+        }
+        Object::Manifest(_) if kind(id) == Some(Kind::RoleBinding) => Effect::Wider,
+        Object::DeployKey(_)
+        | Object::StrangeKey(_)
+        | Object::Credentials(_)
+        | Object::Manifest(_) => Effect::Harmless,
+    }
+}
+
+fn of_update(from: &Object, to: &Object, id: &ObjectId) -> Effect {
+    match (from, to) {
+        (Object::Repository(from), Object::Repository(to)) => of_repository(from, to),
+        (
+            Object::TeamAccess(Access { permission: from }),
+            Object::TeamAccess(Access { permission: to }),
+        ) => direction(from, to),
+        (Object::DeployKey(from), Object::DeployKey(to)) => {
+            direction(&!from.read_only, &!to.read_only)
+        }
+        (Object::Manifest(from), Object::Manifest(to)) => match kind(id) {
+            Some(Kind::RoleBinding) => of_binding(from, to),
+            Some(Kind::Namespace) => of_namespace(from, to),
+            Some(
+                Kind::Tenant
+                | Kind::LimitRange
+                | Kind::ResourceQuota
+                | Kind::NetworkPolicy
+                | Kind::ServiceAccount
+                | Kind::GitRepository
+                | Kind::Kustomization,
+            )
+            | None => Effect::Harmless,
+        },
+        _ => Effect::Harmless,
+    }
+}
+
+fn of_repository(from: &Repository, to: &Repository) -> Effect {
+    // Out of the archive, everybody who could push before can push again.
+    direction(&from.visibility, &to.visibility).max(direction(&!from.archived, &!to.archived))
+}
+
+fn direction<T: Ord>(from: &T, to: &T) -> Effect {
+    match from.cmp(to) {
+        std::cmp::Ordering::Less => Effect::Wider,
+        std::cmp::Ordering::Equal => Effect::Harmless,
+        std::cmp::Ordering::Greater => Effect::Narrower,
+    }
+}
+
+fn of_binding(from: &Value, to: &Value) -> Effect {
+    let subjects = |binding: &Value| binding["subjects"].as_array().cloned().unwrap_or_default();
+    let (from, to) = (subjects(from), subjects(to));
+    if from.iter().any(|subject| !to.contains(subject)) {
+        Effect::Narrower
+    } else if to.iter().any(|subject| !from.contains(subject)) {
+        Effect::Wider
+    } else {
+        Effect::Harmless
+    }
+}
+
+/// A weaker Pod Security Standard lets people do more in a namespace that exists.
+fn of_namespace(from: &Value, to: &Value) -> Effect {
+    let level = |namespace: &Value| {
+        let enforced = namespace["metadata"]["labels"][crate::object::POD_SECURITY].as_str();
+        PodSecurity::ALL
+            .iter()
+            .position(|level| Some(level.as_str()) == enforced)
+    };
+    match (level(from), level(to)) {
+        (Some(from), Some(to)) if to < from => Effect::Wider,
+        _ => Effect::Harmless,
+    }
+}
+
+fn kind(id: &ObjectId) -> Option<Kind> {
+    match id {
+        ObjectId::Manifest(ManifestId { kind, .. }) => Some(*kind),
+        _ => None,
+    }
+}

@@ -1,0 +1,118 @@
+//! What an apply did, step by step.
+
+use std::collections::BTreeMap;
+
+use crate::names::TenantName;
+use crate::object::ObjectId;
+use crate::observed::{Facts, Problem};
+use crate::plan::{Hold, Step, TenantAction, Unchanged};
+
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    pub tenants: BTreeMap<TenantName, TenantReport>,
+    pub unchanged: Unchanged,
+}
+
+#[derive(Debug, Clone)]
+pub struct TenantReport {
+    pub action: TenantAction,
+    /// In the order of work.
+    pub outcomes: Vec<(Step, Outcome)>,
+    pub problems: Vec<Problem>,
+    pub facts: Facts,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    Done,
+    /// The outside said no; the text is fit for people and holds no secret.
+    Failed {
+        error: String,
+        retry: Retry,
+    },
+    /// Not tried, because an earlier step of the same tenant failed.
+    Skipped {
+        because: ObjectId,
+    },
+    Held(Hold),
+}
+
+/// Whether trying again can help without a person doing something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    Useful,
+    Useless,
+}
+
+/// The one word that a check and a comment begin with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    Applied,
+    Held,
+    Failed,
+}
+
+impl Report {
+    /// The worst that happened to any tenant.
+    pub fn verdict(&self) -> Verdict {
+        self.tenants
+            .values()
+            .map(TenantReport::verdict)
+            .max()
+            .unwrap_or(Verdict::Applied)
+    }
+
+    /// Later tries replace what earlier ones said of a tenant; what was done before stays done.
+    pub fn absorb(&mut self, later: Report) {
+        for (name, mut tenant) in later.tenants {
+            if let Some(earlier) = self.tenants.remove(&name) {
+                let again: std::collections::BTreeSet<_> = tenant
+                    .outcomes
+                    .iter()
+                    .map(|(step, _)| step.id.clone())
+                    .collect();
+                let mut outcomes: Vec<_> = earlier
+                    .outcomes
+                    .into_iter()
+                    .filter(|(step, outcome)| {
+                        *outcome == Outcome::Done && !again.contains(&step.id)
+                    })
+                    .collect();
+                outcomes.append(&mut tenant.outcomes);
+                outcomes.sort_by(|(one, _), (two, _)| one.id.cmp(&two.id));
+                tenant.outcomes = outcomes;
+                tenant.action = earlier.action;
+            }
+            self.tenants.insert(name, tenant);
+        }
+    }
+
+    /// The tenants of which something failed, and trying again may help.
+    pub fn worth_retrying(&self) -> impl Iterator<Item = &TenantName> {
+        let useful = |outcome: &Outcome| {
+            matches!(
+                outcome,
+                Outcome::Failed {
+                    retry: Retry::Useful,
+                    ..
+                }
+            )
+        };
+        self.tenants
+            .iter()
+            .filter(move |(_, tenant)| tenant.outcomes.iter().any(|(_, outcome)| useful(outcome)))
+            .map(|(name, _)| name)
+    }
+}
+
+impl TenantReport {
+    pub fn verdict(&self) -> Verdict {
+        let outcomes = self.outcomes.iter().map(|(_, outcome)| match outcome {
+            Outcome::Done => Verdict::Applied,
+            Outcome::Held(_) => Verdict::Held,
+            Outcome::Failed { .. } | Outcome::Skipped { .. } => Verdict::Failed,
+        });
+        let problems = self.problems.iter().map(|_| Verdict::Failed);
+        outcomes.chain(problems).max().unwrap_or(Verdict::Applied)
+    }
+}
