@@ -4,9 +4,12 @@ mod words;
 
 pub mod desired;
 pub mod flux;
+pub mod keys;
+pub mod kubernetes;
 pub mod names;
 pub mod object;
 pub mod observed;
 pub mod plan;
+pub mod queue;
 pub mod report;
 pub mod tenants;
