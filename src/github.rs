@@ -5,8 +5,8 @@ mod app;
 mod error;
 mod graphql;
 mod pulls;
-mod repositories;
 mod reports;
+mod repositories;
 mod teams;
 mod transport;
 mod workspaces;
@@ -21,9 +21,9 @@ use serde_json::Value;
 
 pub use crate::github::app::{App, Installation, OwnerKind};
 pub use crate::github::error::{Error, ErrorKind};
-pub use crate::github::pulls::{MergeCommit, Mergeable, OpenPull, PullOfCommit, Pull};
-pub use crate::github::repositories::{ControlRepository, Key, OnlyCommit, RepositoryState, Seen};
+pub use crate::github::pulls::{MergeCommit, Mergeable, OpenPull, Pull, PullOfCommit};
 pub use crate::github::reports::{Annotation, CheckRun, Comment, Conclusion, NewCheck, Reporter};
+pub use crate::github::repositories::{ControlRepository, Key, OnlyCommit, RepositoryState, Seen};
 pub use crate::github::teams::TeamState;
 pub use crate::github::workspaces::{Created, NewRepository, RepositoryChange, Writer};
 
@@ -45,13 +45,23 @@ impl GitHub {
     /// `issuer` is the App's id or client id; the key is checked here, and the network is not touched.
     pub fn new(api_url: &str, issuer: &str, private_key: &SecretString) -> anyhow::Result<Self> {
         let key = signing_key(private_key)?;
-        let identity = Identity::App { issuer: issuer.to_owned(), key, tokens: Tokens::default() };
-        Ok(Self { transport: Transport::new(api_url, BACKOFF)?, identity })
+        let identity = Identity::App {
+            issuer: issuer.to_owned(),
+            key,
+            tokens: Tokens::default(),
+        };
+        Ok(Self {
+            transport: Transport::new(api_url, BACKOFF)?,
+            identity,
+        })
     }
 
     /// With a person's token; what it may do is not narrowed.
     pub fn with_token(api_url: &str, token: SecretString) -> anyhow::Result<Self> {
-        Ok(Self { transport: Transport::new(api_url, BACKOFF)?, identity: Identity::Person(token) })
+        Ok(Self {
+            transport: Transport::new(api_url, BACKOFF)?,
+            identity: Identity::Person(token),
+        })
     }
 
     pub async fn app(&self) -> Result<App, Error> {
@@ -75,12 +85,18 @@ impl GitHub {
         }
         if let Identity::Person(_) = self.identity {
             let owner = OwnerKind::Organization;
-            return Ok(Some(Installation { id: 0, account: account.clone(), owner, suspended: false }));
+            return Ok(Some(Installation {
+                id: 0,
+                account: account.clone(),
+                owner,
+                suspended: false,
+            }));
         }
         let token = self.identity.app_token()?;
         // Works for organisations as well as for users.
         let path = format!("/users/{account}/installation");
-        let found: Option<Wire> = absent_as_none(self.transport.json(Request::get(path, &token)).await)?;
+        let found: Option<Wire> =
+            absent_as_none(self.transport.json(Request::get(path, &token)).await)?;
         Ok(found.map(|found| Installation {
             id: found.id,
             account: found.account.login,
@@ -98,25 +114,40 @@ impl GitHub {
             ssh_keys: Vec<String>,
         }
         let meta: Meta = self.reader(installation).get("/meta").await?;
-        let keys = meta.ssh_keys.iter().filter(|key| key.starts_with("ssh-ed25519 ") || key.starts_with("ecdsa-"));
+        let keys = meta
+            .ssh_keys
+            .iter()
+            .filter(|key| key.starts_with("ssh-ed25519 ") || key.starts_with("ecdsa-"));
         Ok(keys.map(|key| format!("{host} {key}\n")).collect())
     }
 
     pub fn reader(&self, installation: u64) -> Reader {
-        Reader { caller: self.caller(installation, Purpose::Read) }
+        Reader {
+            caller: self.caller(installation, Purpose::Read),
+        }
     }
 
     /// A reporter for one control repo; its token sees no other.
     pub fn reporter(&self, installation: u64, repository: &FullName) -> Reporter {
-        Reporter::new(self.caller(installation, Purpose::Report(repository.clone())), repository.clone())
+        Reporter::new(
+            self.caller(installation, Purpose::Report(repository.clone())),
+            repository.clone(),
+        )
     }
 
     pub fn writer(&self, installation: u64) -> Writer {
-        Writer::new(self.caller(installation, Purpose::Write), self.reader(installation))
+        Writer::new(
+            self.caller(installation, Purpose::Write),
+            self.reader(installation),
+        )
     }
 
     fn caller(&self, installation: u64, purpose: Purpose) -> Caller {
-        Caller { github: self.clone(), installation, purpose }
+        Caller {
+            github: self.clone(),
+            installation,
+            purpose,
+        }
     }
 }
 
@@ -147,12 +178,21 @@ struct Caller {
 
 impl Caller {
     async fn token(&self) -> Result<SecretString, Error> {
-        self.github.identity.token(&self.github.transport, self.installation, &self.purpose).await
+        self.github
+            .identity
+            .token(&self.github.transport, self.installation, &self.purpose)
+            .await
     }
 
     /// Sends it; with a new token once more if GitHub no longer takes the one we have.
-    async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, Error> {
-        self.call_accepting("application/vnd.github+json", method, path, body).await
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Answer, Error> {
+        self.call_accepting("application/vnd.github+json", method, path, body)
+            .await
     }
 
     async fn call_accepting(
@@ -168,11 +208,20 @@ impl Caller {
                 Some(body) => Request::write(method.clone(), path, token, body),
                 None => Request::get(path, token),
             };
-            transport.send(Request { accept, method: method.clone(), ..request }).await
+            transport
+                .send(Request {
+                    accept,
+                    method: method.clone(),
+                    ..request
+                })
+                .await
         };
         let token = self.token().await?;
         match send(&token).await {
-            Err(Error { kind: ErrorKind::Unauthorized { .. }, .. }) => send(&self.renewed(&token).await?).await,
+            Err(Error {
+                kind: ErrorKind::Unauthorized { .. },
+                ..
+            }) => send(&self.renewed(&token).await?).await,
             answer => answer,
         }
     }
@@ -181,9 +230,10 @@ impl Caller {
         let transport = &self.github.transport;
         let token = self.token().await?;
         match transport.pages(path, &token).await {
-            Err(Error { kind: ErrorKind::Unauthorized { .. }, .. }) => {
-                transport.pages(path, &self.renewed(&token).await?).await
-            }
+            Err(Error {
+                kind: ErrorKind::Unauthorized { .. },
+                ..
+            }) => transport.pages(path, &self.renewed(&token).await?).await,
             answer => answer,
         }
     }
@@ -192,19 +242,28 @@ impl Caller {
         let transport = &self.github.transport;
         let token = self.token().await?;
         match transport.graphql(&token, body).await {
-            Err(Error { kind: ErrorKind::Unauthorized { .. }, .. }) => {
-                transport.graphql(&self.renewed(&token).await?, body).await
-            }
+            Err(Error {
+                kind: ErrorKind::Unauthorized { .. },
+                ..
+            }) => transport.graphql(&self.renewed(&token).await?, body).await,
             answer => answer,
         }
     }
 
     async fn renewed(&self, stale: &SecretString) -> Result<SecretString, Error> {
-        self.github.identity.forget(self.installation, &self.purpose, stale).await;
+        self.github
+            .identity
+            .forget(self.installation, &self.purpose, stale)
+            .await;
         self.token().await
     }
 
-    async fn write<T: DeserializeOwned>(&self, method: Method, path: &str, body: &Value) -> Result<T, Error> {
+    async fn write<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &Value,
+    ) -> Result<T, Error> {
         let answer = self.call(method.clone(), path, Some(body)).await?;
         transport::read(method.as_str(), path, &answer.body)
     }
@@ -214,14 +273,21 @@ impl Caller {
 fn absent_as_none<T>(answer: Result<T, Error>) -> Result<Option<T>, Error> {
     match answer {
         Ok(found) => Ok(Some(found)),
-        Err(Error { kind: ErrorKind::NotFound, .. }) => Ok(None),
+        Err(Error {
+            kind: ErrorKind::NotFound,
+            ..
+        }) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
 /// A path with the slashes kept and everything else escaped that a URL's path cannot hold.
 fn escape_path(path: &str) -> String {
-    const KEPT: &percent_encoding::AsciiSet =
-        &percent_encoding::NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    const KEPT: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
+        .remove(b'/')
+        .remove(b'-')
+        .remove(b'.')
+        .remove(b'_')
+        .remove(b'~');
     percent_encoding::utf8_percent_encode(path, KEPT).to_string()
 }

@@ -2,15 +2,15 @@
 
 mod words;
 
+pub mod apply;
 pub mod desired;
 pub mod flux;
+pub mod github;
 pub mod keys;
 pub mod kubernetes;
-// pub mod github;
-// pub mod observe;
-// pub mod apply;
 pub mod names;
 pub mod object;
+pub mod observe;
 pub mod observed;
 pub mod plan;
 pub mod queue;

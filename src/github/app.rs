@@ -45,7 +45,11 @@ impl Purpose {
                 // What a plan's check promised.
                 ("checks", "read"),
             ],
-            Self::Report(_) => &[("metadata", "read"), ("checks", "write"), ("pull_requests", "write")],
+            Self::Report(_) => &[
+                ("metadata", "read"),
+                ("checks", "write"),
+                ("pull_requests", "write"),
+            ],
             Self::Write => &[
                 ("metadata", "read"),
                 // The first commit.
@@ -60,7 +64,9 @@ impl Purpose {
     fn body(&self) -> Value {
         let permissions: BTreeMap<_, _> = self.permissions().iter().copied().collect();
         match self {
-            Self::Report(repository) => json!({ "permissions": permissions, "repositories": [repository.name] }),
+            Self::Report(repository) => {
+                json!({ "permissions": permissions, "repositories": [repository.name] })
+            }
             Self::Read | Self::Write => json!({ "permissions": permissions }),
         }
     }
@@ -69,7 +75,11 @@ impl Purpose {
 /// The App's identity, or one person's token.
 #[derive(Clone)]
 pub(super) enum Identity {
-    App { issuer: String, key: EncodingKey, tokens: Tokens },
+    App {
+        issuer: String,
+        key: EncodingKey,
+        tokens: Tokens,
+    },
     Person(SecretString),
 }
 
@@ -81,7 +91,10 @@ pub(super) struct Tokens(Arc<std::sync::Mutex<BTreeMap<(u64, Purpose), Slot>>>);
 
 impl Tokens {
     fn slot(&self, installation: u64, purpose: &Purpose) -> Slot {
-        let mut slots = self.0.lock().expect("no code panics while it holds the tokens");
+        let mut slots = self
+            .0
+            .lock()
+            .expect("no code panics while it holds the tokens");
         Arc::clone(slots.entry((installation, purpose.clone())).or_default())
     }
 }
@@ -89,8 +102,9 @@ impl Tokens {
 /// Reads a PEM key as people store it: PKCS#1 or PKCS#8, and line breaks as `\n` where an environment variable holds it.
 pub(super) fn signing_key(pem: &SecretString) -> anyhow::Result<EncodingKey> {
     let pem = zeroize::Zeroizing::new(pem.expose_secret().replace("\\n", "\n"));
-    EncodingKey::from_rsa_pem(pem.as_bytes())
-        .context("the App's private key is not an RSA key in PEM form (`-----BEGIN RSA PRIVATE KEY-----`)")
+    EncodingKey::from_rsa_pem(pem.as_bytes()).context(
+        "the App's private key is not an RSA key in PEM form (`-----BEGIN RSA PRIVATE KEY-----`)",
+    )
 }
 
 impl Identity {
@@ -104,7 +118,9 @@ impl Identity {
                 // A minute back for clocks that differ; GitHub takes at most ten minutes ahead.
                 let claims = json!({ "iat": now - 60, "exp": now + 540, "iss": issuer });
                 let token = jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, key);
-                token.map(SecretString::from).map_err(|error| fail(error.to_string()))
+                token
+                    .map(SecretString::from)
+                    .map_err(|error| fail(error.to_string()))
             }
         }
     }
@@ -136,7 +152,10 @@ impl Identity {
         if let Self::App { tokens, .. } = self {
             let slot = tokens.slot(installation, purpose);
             let mut slot = slot.lock().await;
-            if slot.as_ref().is_some_and(|(token, _)| token.expose_secret() == stale.expose_secret()) {
+            if slot
+                .as_ref()
+                .is_some_and(|(token, _)| token.expose_secret() == stale.expose_secret())
+            {
                 *slot = None;
             }
         }
@@ -156,7 +175,9 @@ impl Identity {
         let app = self.app_token()?;
         let body = purpose.body();
         let path = format!("/app/installations/{installation}/access_tokens");
-        let minted = transport.json::<Minted>(Request::write(Method::POST, path, &app, &body)).await;
+        let minted = transport
+            .json::<Minted>(Request::write(Method::POST, path, &app, &body))
+            .await;
         let minted = minted.map_err(|error| explain_refusal(error, purpose))?;
         Ok((minted.token, minted.expires_at))
     }
@@ -164,13 +185,25 @@ impl Identity {
 
 /// GitHub refuses a token with more rights than the App was granted, and says so in words about tokens.
 fn explain_refusal(error: Error, purpose: &Purpose) -> Error {
-    let ErrorKind::Invalid { message } = &error.kind else { return error };
-    let wanted: Vec<_> = purpose.permissions().iter().map(|(name, level)| format!("{name}: {level}")).collect();
+    let ErrorKind::Invalid { message } = &error.kind else {
+        return error;
+    };
+    let wanted: Vec<_> = purpose
+        .permissions()
+        .iter()
+        .map(|(name, level)| format!("{name}: {level}"))
+        .collect();
     let message = format!(
         "{message}: the installation must grant {} (accept the App's new permissions in the organisation's settings)",
         wanted.join(", ")
     );
-    Error { kind: ErrorKind::Forbidden { message, needs: None }, ..error }
+    Error {
+        kind: ErrorKind::Forbidden {
+            message,
+            needs: None,
+        },
+        ..error
+    }
 }
 
 /// The App as GitHub knows it.

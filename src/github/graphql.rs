@@ -48,21 +48,34 @@ struct WireError {
 impl Caller {
     /// Asks; an error that is not about one field of the answer is an error of the whole.
     pub(super) async fn ask(&self, query: &str, variables: Value) -> Result<Answered, Error> {
-        let answer = self.graphql(&json!({ "query": query, "variables": variables })).await?;
+        let answer = self
+            .graphql(&json!({ "query": query, "variables": variables }))
+            .await?;
         let envelope: Envelope = transport::read("POST", "/graphql", &answer.body)?;
-        if envelope.errors.iter().any(|error| error.kind == "RATE_LIMITED") {
+        if envelope
+            .errors
+            .iter()
+            .any(|error| error.kind == "RATE_LIMITED")
+        {
             let mut error = Error::unexpected("POST", "/graphql", String::new());
             error.kind = ErrorKind::RateLimited { until: None };
             return Err(error);
         }
         let mut refused = BTreeMap::new();
-        for WireError { kind, message, path } in envelope.errors {
+        for WireError {
+            kind,
+            message,
+            path,
+        } in envelope.errors
+        {
             let Some(Value::String(field)) = path.into_iter().next() else {
                 return Err(Error::unexpected("POST", "/graphql", message));
             };
             refused.entry(field).or_insert(Refusal { kind, message });
         }
-        let data = envelope.data.ok_or_else(|| Error::unexpected("POST", "/graphql", "there is no `data`".to_owned()))?;
+        let data = envelope.data.ok_or_else(|| {
+            Error::unexpected("POST", "/graphql", "there is no `data`".to_owned())
+        })?;
         Ok(Answered { data, refused })
     }
 }
@@ -74,7 +87,10 @@ impl Reader {
         loop {
             variables["first"] = json!(size);
             match self.caller.ask(query, variables.clone()).await {
-                Err(Error { kind: ErrorKind::Unavailable { .. }, .. }) if size > SMALLEST_PAGE => size /= 2,
+                Err(Error {
+                    kind: ErrorKind::Unavailable { .. },
+                    ..
+                }) if size > SMALLEST_PAGE => size /= 2,
                 answer => return answer,
             }
         }
@@ -94,7 +110,8 @@ impl Answered {
 
 /// Reads a value of an answer into what the caller needs of it.
 pub(super) fn of_value<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, Error> {
-    serde_json::from_value(value).map_err(|error| Error::unexpected("POST", "/graphql", error.to_string()))
+    serde_json::from_value(value)
+        .map_err(|error| Error::unexpected("POST", "/graphql", error.to_string()))
 }
 
 /// `{nodes: […]}` of a connection.

@@ -123,7 +123,10 @@ struct Person {
 }
 
 impl Reader {
-    pub async fn control_repository(&self, name: &FullName) -> Result<Option<ControlRepository>, Error> {
+    pub async fn control_repository(
+        &self,
+        name: &FullName,
+    ) -> Result<Option<ControlRepository>, Error> {
         #[derive(Deserialize)]
         struct Found {
             full_name: FullName,
@@ -136,28 +139,54 @@ impl Reader {
             kind: OwnerKind,
         }
         let found: Option<Found> = absent_as_none(self.get(&format!("/repos/{name}")).await)?;
-        Ok(found.map(|Found { full_name, default_branch, owner }| ControlRepository {
-            full_name,
-            default_branch,
-            owner: owner.kind,
-        }))
+        Ok(found.map(
+            |Found {
+                 full_name,
+                 default_branch,
+                 owner,
+             }| ControlRepository {
+                full_name,
+                default_branch,
+                owner: owner.kind,
+            },
+        ))
     }
 
     /// A text file at a commit or branch, up to GitHub's 100 MB; none if there is no such file.
-    pub async fn file(&self, repository: &FullName, path: &str, at: &str) -> Result<Option<String>, Error> {
-        let url = format!("/repos/{repository}/contents/{}?ref={}", escape_path(path), escape_path(at));
-        let raw = self.caller.call_accepting("application/vnd.github.raw+json", Method::GET, &url, None).await;
+    pub async fn file(
+        &self,
+        repository: &FullName,
+        path: &str,
+        at: &str,
+    ) -> Result<Option<String>, Error> {
+        let url = format!(
+            "/repos/{repository}/contents/{}?ref={}",
+            escape_path(path),
+            escape_path(at)
+        );
+        let raw = self
+            .caller
+            .call_accepting("application/vnd.github.raw+json", Method::GET, &url, None)
+            .await;
         match absent_as_none(raw)? {
             None => Ok(None),
             Some(answer) => match String::from_utf8(answer.body.to_vec()) {
                 Ok(text) => Ok(Some(text)),
-                Err(_) => Err(Error::unexpected("GET", &url, format!("`{path}` is not UTF-8 text"))),
+                Err(_) => Err(Error::unexpected(
+                    "GET",
+                    &url,
+                    format!("`{path}` is not UTF-8 text"),
+                )),
             },
         }
     }
 
     /// The commit a branch points at; none if there is no such branch, or no commit at all.
-    pub async fn branch_tip(&self, repository: &FullName, branch: &str) -> Result<Option<String>, Error> {
+    pub async fn branch_tip(
+        &self,
+        repository: &FullName,
+        branch: &str,
+    ) -> Result<Option<String>, Error> {
         #[derive(Deserialize)]
         struct Reference {
             object: Commit,
@@ -170,32 +199,51 @@ impl Reader {
         match self.get::<Reference>(&path).await {
             Ok(found) => Ok(Some(found.object.sha)),
             // "Git Repository is empty."
-            Err(Error { kind: ErrorKind::NotFound | ErrorKind::Conflict { .. }, .. }) => Ok(None),
+            Err(Error {
+                kind: ErrorKind::NotFound | ErrorKind::Conflict { .. },
+                ..
+            }) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
     /// What a person may do on a repository.
-    pub async fn permission_of(&self, repository: &FullName, login: &str) -> Result<Option<Permission>, Error> {
+    pub async fn permission_of(
+        &self,
+        repository: &FullName,
+        login: &str,
+    ) -> Result<Option<Permission>, Error> {
         #[derive(Deserialize)]
         struct Found {
             role_name: String,
         }
-        let path = format!("/repos/{repository}/collaborators/{}/permission", escape_path(login));
+        let path = format!(
+            "/repos/{repository}/collaborators/{}/permission",
+            escape_path(login)
+        );
         let found: Option<Found> = absent_as_none(self.get(&path).await)?;
         Ok(found.and_then(|found| permission(&found.role_name)))
     }
 
     /// Repositories by their node ids, a hundred a request.
-    pub async fn repositories_by_id(&self, ids: &[String]) -> Result<BTreeMap<String, Seen>, Error> {
-        let query = format!("query($ids: [ID!]!) {{ nodes(ids: $ids) {{ ...RepositoryFields }} }}\n{FIELDS}");
+    pub async fn repositories_by_id(
+        &self,
+        ids: &[String],
+    ) -> Result<BTreeMap<String, Seen>, Error> {
+        let query = format!(
+            "query($ids: [ID!]!) {{ nodes(ids: $ids) {{ ...RepositoryFields }} }}\n{FIELDS}"
+        );
         let mut seen = BTreeMap::new();
         for batch in ids.chunks(BATCH) {
             let mut answered = self.caller.ask(&query, json!({ "ids": batch })).await?;
             let nodes = answered.data.remove("nodes").unwrap_or_default();
             let nodes = nodes.as_array().cloned().unwrap_or_default();
             if nodes.len() != batch.len() {
-                return Err(Error::unexpected("POST", "/graphql", "fewer nodes than were asked for".to_owned()));
+                return Err(Error::unexpected(
+                    "POST",
+                    "/graphql",
+                    "fewer nodes than were asked for".to_owned(),
+                ));
             }
             for (id, node) in batch.iter().zip(nodes) {
                 seen.insert(id.clone(), self.complete(node, None).await?);
@@ -205,7 +253,10 @@ impl Reader {
     }
 
     /// Repositories by name, a hundred a request. One that was renamed is absent under its old name.
-    pub async fn repositories_by_name(&self, names: &[FullName]) -> Result<BTreeMap<FullName, Seen>, Error> {
+    pub async fn repositories_by_name(
+        &self,
+        names: &[FullName],
+    ) -> Result<BTreeMap<FullName, Seen>, Error> {
         let mut seen = BTreeMap::new();
         for batch in names.chunks(BATCH) {
             let (query, variables) = by_name(batch);
@@ -213,7 +264,10 @@ impl Reader {
             for (number, name) in batch.iter().enumerate() {
                 let alias = format!("r{number}");
                 let value = data.remove(&alias).unwrap_or_default();
-                seen.insert(name.clone(), self.complete(value, refused.get(&alias)).await?);
+                seen.insert(
+                    name.clone(),
+                    self.complete(value, refused.get(&alias)).await?,
+                );
             }
         }
         Ok(seen)
@@ -230,10 +284,16 @@ impl Reader {
         }
         let mut wire: Wire = match serde_json::from_value(value) {
             Ok(wire) => wire,
-            Err(error) => return Ok(Seen::Unreadable(format!("GitHub's answer lacks something: {error}"))),
+            Err(error) => {
+                return Ok(Seen::Unreadable(format!(
+                    "GitHub's answer lacks something: {error}"
+                )));
+            }
         };
         while wire.deploy_keys.page_info.has_next_page {
-            let more = self.more_keys(&wire.id, wire.deploy_keys.page_info.end_cursor.as_deref()).await?;
+            let more = self
+                .more_keys(&wire.id, wire.deploy_keys.page_info.end_cursor.as_deref())
+                .await?;
             wire.deploy_keys.nodes.extend(more.nodes);
             wire.deploy_keys.page_info = more.page_info;
         }
@@ -244,7 +304,10 @@ impl Reader {
         let query = "query($id: ID!, $first: Int!, $after: String) { node(id: $id) { ... on Repository { \
                      deployKeys(first: $first, after: $after) { nodes { title key readOnly } \
                      pageInfo { hasNextPage endCursor } } } } }";
-        let mut node = self.page(query, json!({ "id": id, "after": after })).await?.field("node")?;
+        let mut node = self
+            .page(query, json!({ "id": id, "after": after }))
+            .await?
+            .field("node")?;
         super::graphql::of_value(node["deployKeys"].take())
     }
 }
@@ -260,7 +323,10 @@ fn by_name(names: &[FullName]) -> (String, Value) {
         variables[format!("o{number}")] = json!(name.owner);
         variables[format!("n{number}")] = json!(name.name);
     }
-    (format!("query({}) {{\n{fields}}}\n{FIELDS}", declared.join(", ")), variables)
+    (
+        format!("query({}) {{\n{fields}}}\n{FIELDS}", declared.join(", ")),
+        variables,
+    )
 }
 
 fn state(wire: Wire) -> Seen {
@@ -268,7 +334,11 @@ fn state(wire: Wire) -> Seen {
         return Seen::Unreadable(format!("its visibility `{}` is not known", wire.visibility));
     };
     let branch = wire.default_branch_ref;
-    let name: Option<BranchName> = match branch.as_ref().map(|branch| branch.name.parse()).transpose() {
+    let name: Option<BranchName> = match branch
+        .as_ref()
+        .map(|branch| branch.name.parse())
+        .transpose()
+    {
         Ok(name) => name,
         Err(error) => return Seen::Unreadable(format!("its default branch {error}")),
     };
@@ -277,7 +347,9 @@ fn state(wire: Wire) -> Seen {
     let only_commit = commits.pop().filter(|_| commits.is_empty());
     let people = wire.collaborators.map(|people| {
         let people = people.edges.into_iter();
-        people.filter_map(|edge| Some((edge.node.login, permission(&edge.permission)?))).collect()
+        people
+            .filter_map(|edge| Some((edge.node.login, permission(&edge.permission)?)))
+            .collect()
     });
     Seen::Present(Box::new(RepositoryState {
         node_id: wire.id,
@@ -286,7 +358,9 @@ fn state(wire: Wire) -> Seen {
         pushed_at: wire.pushed_at,
         open_pulls: wire.pull_requests.map(|count| count.total_count),
         empty: wire.is_empty,
-        only_commit: only_commit.map(|commit| OnlyCommit { message: commit.message }),
+        only_commit: only_commit.map(|commit| OnlyCommit {
+            message: commit.message,
+        }),
         is_template: wire.is_template,
         repository: Repository {
             visibility,
@@ -301,7 +375,10 @@ fn state(wire: Wire) -> Seen {
 }
 
 fn visibility(word: &str) -> Option<Visibility> {
-    Visibility::ALL.iter().copied().find(|visibility| visibility.as_str().eq_ignore_ascii_case(word))
+    Visibility::ALL
+        .iter()
+        .copied()
+        .find(|visibility| visibility.as_str().eq_ignore_ascii_case(word))
 }
 
 /// REST says `push` and `pull` where GraphQL and roles say `WRITE` and `READ`.

@@ -61,12 +61,33 @@ pub(super) struct Request<'a> {
 impl<'a> Request<'a> {
     pub(super) fn get(path: impl Into<String>, token: &'a SecretString) -> Self {
         let accept = "application/vnd.github+json";
-        Self { method: Method::GET, path: path.into(), token, body: None, accept, repeat: Repeat::Safe }
+        Self {
+            method: Method::GET,
+            path: path.into(),
+            token,
+            body: None,
+            accept,
+            repeat: Repeat::Safe,
+        }
     }
 
-    pub(super) fn write(method: Method, path: impl Into<String>, token: &'a SecretString, body: &'a Value) -> Self {
-        let repeat = if method == Method::POST { Repeat::Never } else { Repeat::Safe };
-        Self { method, repeat, body: Some(body), ..Self::get(path, token) }
+    pub(super) fn write(
+        method: Method,
+        path: impl Into<String>,
+        token: &'a SecretString,
+        body: &'a Value,
+    ) -> Self {
+        let repeat = if method == Method::POST {
+            Repeat::Never
+        } else {
+            Repeat::Safe
+        };
+        Self {
+            method,
+            repeat,
+            body: Some(body),
+            ..Self::get(path, token)
+        }
     }
 }
 
@@ -77,7 +98,10 @@ pub(super) struct Answer {
 
 impl Transport {
     pub(super) fn new(root: &str, backoff: Duration) -> anyhow::Result<Self> {
-        let root: Uri = root.trim_end_matches('/').parse().with_context(|| format!("`{root}` is not a URL"))?;
+        let root: Uri = root
+            .trim_end_matches('/')
+            .parse()
+            .with_context(|| format!("`{root}` is not a URL"))?;
         check_is_private(&root)?;
         let client = Octocrab::builder()
             .base_uri(root.to_string())?
@@ -87,7 +111,13 @@ impl Transport {
             .build()
             .context("make a client for GitHub")?;
         let graphql = graphql_url(&root)?;
-        Ok(Self { client, root, graphql, in_flight: Arc::new(Semaphore::new(IN_FLIGHT)), backoff })
+        Ok(Self {
+            client,
+            root,
+            graphql,
+            in_flight: Arc::new(Semaphore::new(IN_FLIGHT)),
+            backoff,
+        })
     }
 
     /// The answer's JSON, read into what the caller needs of it.
@@ -98,36 +128,67 @@ impl Transport {
     }
 
     /// All pages of a list; each later page is asked for by the path of GitHub's own link.
-    pub(super) async fn pages<T: DeserializeOwned>(&self, path: &str, token: &SecretString) -> Result<Vec<T>, Error> {
+    pub(super) async fn pages<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        token: &SecretString,
+    ) -> Result<Vec<T>, Error> {
         let mut items = Vec::new();
-        let mut next = Some(format!("{path}{}per_page={PER_PAGE}", if path.contains('?') { '&' } else { '?' }));
+        let mut next = Some(format!(
+            "{path}{}per_page={PER_PAGE}",
+            if path.contains('?') { '&' } else { '?' }
+        ));
         while let Some(path) = next {
             let answer = self.send(Request::get(path.clone(), token)).await?;
             items.extend(read::<Vec<T>>("GET", &path, &answer.body)?);
-            next = self.next_page(&answer.headers).map_err(|message| Error::unexpected("GET", &path, message))?;
+            next = self
+                .next_page(&answer.headers)
+                .map_err(|message| Error::unexpected("GET", &path, message))?;
         }
         Ok(items)
     }
 
     /// Path and query of the next page. A link to another host is refused: it would be given our token.
     fn next_page(&self, headers: &HeaderMap) -> Result<Option<String>, String> {
-        let links = headers.get(http::header::LINK).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let Some(link) = links.split(',').find(|link| link.contains("rel=\"next\"")) else { return Ok(None) };
+        let links = headers
+            .get(http::header::LINK)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        let Some(link) = links.split(',').find(|link| link.contains("rel=\"next\"")) else {
+            return Ok(None);
+        };
         let url = link.split(['<', '>']).nth(1).unwrap_or_default();
-        let uri: Uri = url.parse().map_err(|_| format!("the link `{url}` is not a URL"))?;
+        let uri: Uri = url
+            .parse()
+            .map_err(|_| format!("the link `{url}` is not a URL"))?;
         if uri.authority() != self.root.authority() {
             return Err(format!("the next page is on another host: `{url}`"));
         }
-        let path = uri.path_and_query().map(ToString::to_string).unwrap_or_default();
+        let path = uri
+            .path_and_query()
+            .map(ToString::to_string)
+            .unwrap_or_default();
         let prefix = self.root.path().trim_end_matches('/');
         Ok(Some(path.strip_prefix(prefix).unwrap_or(&path).to_owned()))
     }
 
-    pub(super) async fn graphql(&self, token: &SecretString, body: &Value) -> Result<Answer, Error> {
+    pub(super) async fn graphql(
+        &self,
+        token: &SecretString,
+        body: &Value,
+    ) -> Result<Answer, Error> {
         let path = self.graphql.to_string();
         let repeat = Repeat::Safe;
         let accept = "application/vnd.github+json";
-        self.send(Request { method: Method::POST, path, token, body: Some(body), accept, repeat }).await
+        self.send(Request {
+            method: Method::POST,
+            path,
+            token,
+            body: Some(body),
+            accept,
+            repeat,
+        })
+        .await
     }
 
     /// Sends it, again where that is safe and may help.
@@ -152,7 +213,10 @@ impl Transport {
             // Refused before anything was done, so even a create may be repeated.
             ErrorKind::RateLimited { until: Some(until) } => {
                 let left = until.duration_since(now());
-                Duration::try_from(left).ok().or(Some(Duration::ZERO)).filter(|left| *left <= WORTH_WAITING)
+                Duration::try_from(left)
+                    .ok()
+                    .or(Some(Duration::ZERO))
+                    .filter(|left| *left <= WORTH_WAITING)
             }
             ErrorKind::Unavailable { .. } if request.repeat == Repeat::Safe => Some(wait),
             _ => None,
@@ -160,7 +224,11 @@ impl Transport {
     }
 
     async fn once(&self, request: &Request<'_>) -> Result<Answer, Error> {
-        let _permit = self.in_flight.acquire().await.expect("the semaphore is never closed");
+        let _permit = self
+            .in_flight
+            .acquire()
+            .await
+            .expect("the semaphore is never closed");
         let fail = |kind| Error {
             method: request.method.to_string(),
             path: shown(&request.path),
@@ -169,12 +237,17 @@ impl Transport {
         };
         let unavailable = |message: String| fail(ErrorKind::Unavailable { message });
         let exchange = async {
-            let request = self.build(request).map_err(|error| fail(ErrorKind::Unexpected { message: error }))?;
+            let request = self
+                .build(request)
+                .map_err(|error| fail(ErrorKind::Unexpected { message: error }))?;
             let response = self.client.execute(request).await;
-            let response = response.map_err(|error| unavailable(format!("GitHub cannot be reached: {}", cause(&error))))?;
+            let response = response.map_err(|error| {
+                unavailable(format!("GitHub cannot be reached: {}", cause(&error)))
+            })?;
             let (parts, body) = response.into_parts();
             let body = http_body_util::BodyExt::collect(body).await;
-            let body = body.map_err(|error| unavailable(format!("the answer broke off: {}", cause(&error))))?;
+            let body = body
+                .map_err(|error| unavailable(format!("the answer broke off: {}", cause(&error))))?;
             Ok((parts.status, parts.headers, body.to_bytes()))
         };
         let (status, headers, body) = tokio::time::timeout(DEADLINE, exchange)
@@ -185,21 +258,29 @@ impl Transport {
             return Ok(Answer { headers, body });
         }
         let request_id = header(&headers, "x-github-request-id");
-        Err(Error { request_id, ..fail(kind(status, &headers, &body)) })
+        Err(Error {
+            request_id,
+            ..fail(kind(status, &headers, &body))
+        })
     }
 
     fn build(&self, request: &Request<'_>) -> Result<http::Request<octocrab::OctoBody>, String> {
         let url = if request.path.starts_with("http") {
             request.path.clone()
         } else {
-            format!("{}{}", self.root.to_string().trim_end_matches('/'), request.path)
+            format!(
+                "{}{}",
+                self.root.to_string().trim_end_matches('/'),
+                request.path
+            )
         };
         let body = match request.body {
             Some(body) => octocrab::OctoBody::from(body.to_string()),
             None => octocrab::OctoBody::empty(),
         };
-        let mut bearer = HeaderValue::from_str(&format!("Bearer {}", request.token.expose_secret()))
-            .map_err(|_| "the token is not a header value".to_owned())?;
+        let mut bearer =
+            HeaderValue::from_str(&format!("Bearer {}", request.token.expose_secret()))
+                .map_err(|_| "the token is not a header value".to_owned())?;
         bearer.set_sensitive(true);
         http::Request::builder()
             .method(request.method.clone())
@@ -248,10 +329,17 @@ fn kind(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ErrorKind {
         || header(headers, "x-ratelimit-remaining").as_deref() == Some("0")
         || message.to_ascii_lowercase().contains("rate limit");
     match status.as_u16() {
-        429 => ErrorKind::RateLimited { until: limited_until(headers) },
-        403 if is_limited => ErrorKind::RateLimited { until: limited_until(headers) },
+        429 => ErrorKind::RateLimited {
+            until: limited_until(headers),
+        },
+        403 if is_limited => ErrorKind::RateLimited {
+            until: limited_until(headers),
+        },
         401 => ErrorKind::Unauthorized { message },
-        403 => ErrorKind::Forbidden { message, needs: header(headers, "x-accepted-github-permissions") },
+        403 => ErrorKind::Forbidden {
+            message,
+            needs: header(headers, "x-accepted-github-permissions"),
+        },
         404 => ErrorKind::NotFound,
         409 => ErrorKind::Conflict { message },
         500..=599 => ErrorKind::Unavailable { message },
@@ -261,17 +349,33 @@ fn kind(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ErrorKind {
 
 /// GitHub's own words: the message and what it says of each field.
 fn message(status: StatusCode, body: &Value) -> String {
-    let said = body["message"].as_str().map_or_else(|| status.to_string(), str::to_owned);
-    let details = body["errors"].as_array().into_iter().flatten().map(|error| match error["message"].as_str() {
-        Some(message) => message.to_owned(),
-        None => error.as_str().map_or_else(|| error.to_string(), str::to_owned),
-    });
-    std::iter::once(said).chain(details).collect::<Vec<_>>().join("; ")
+    let said = body["message"]
+        .as_str()
+        .map_or_else(|| status.to_string(), str::to_owned);
+    let details =
+        body["errors"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|error| match error["message"].as_str() {
+                Some(message) => message.to_owned(),
+                None => error
+                    .as_str()
+                    .map_or_else(|| error.to_string(), str::to_owned),
+            });
+    std::iter::once(said)
+        .chain(details)
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 fn limited_until(headers: &HeaderMap) -> Option<Timestamp> {
-    if let Some(seconds) = header(headers, "retry-after").and_then(|value| value.parse::<i64>().ok()) {
-        return now().checked_add(jiff::SignedDuration::from_secs(seconds)).ok();
+    if let Some(seconds) =
+        header(headers, "retry-after").and_then(|value| value.parse::<i64>().ok())
+    {
+        return now()
+            .checked_add(jiff::SignedDuration::from_secs(seconds))
+            .ok();
     }
     let reset = header(headers, "x-ratelimit-reset")?.parse().ok()?;
     Timestamp::from_second(reset).ok()
@@ -284,7 +388,11 @@ fn header(headers: &HeaderMap, name: &'static str) -> Option<String> {
 
 /// A GraphQL URL shortened to its name, everything else as it is.
 fn shown(path: &str) -> String {
-    if path.starts_with("http") { "/graphql".to_owned() } else { path.to_owned() }
+    if path.starts_with("http") {
+        "/graphql".to_owned()
+    } else {
+        path.to_owned()
+    }
 }
 
 /// The last of the causes; octocrab's own texts say nothing.
@@ -296,7 +404,10 @@ fn cause(error: &dyn std::error::Error) -> String {
     last.to_string()
 }
 
-#[expect(clippy::disallowed_methods, reason = "tokens and rate limits end at a time of the outside world")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tokens and rate limits end at a time of the outside world"
+)]
 pub(super) fn now() -> Timestamp {
     Timestamp::now()
 }
