@@ -277,10 +277,12 @@ fn verdict(outcomes: &[(Step, Outcome)], generation: i64) -> Accepted {
 /// A held step that the entry wants; what people added beside the file is not the entry's concern.
 fn is_owed(step: &Step, outcome: &Outcome) -> bool {
     match outcome {
-        Outcome::Held(Hold::NotNamed) => false,
         Outcome::Held(Hold::Removal) => step.change.target().is_some(),
         Outcome::Held(Hold::Narrower | Hold::Unannounced | Hold::Problem) => true,
-        Outcome::Done | Outcome::Failed { .. } | Outcome::Skipped { .. } => false,
+        Outcome::Held(Hold::NotNamed)
+        | Outcome::Done
+        | Outcome::Failed { .. }
+        | Outcome::Skipped { .. } => false,
     }
 }
 

@@ -16,3 +16,4 @@ pub mod plan;
 pub mod queue;
 pub mod report;
 pub mod tenants;
+pub mod webhook;

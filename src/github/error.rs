@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 /// A request that did not give what was asked for. `Display` is fit for people and holds no token.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{method} {path}: {kind}{}", request_note(.request_id))]
+#[error("{method} {path}: {kind}{}", request_note(.request_id.as_deref()))]
 pub struct Error {
     pub method: String,
     pub path: String,
@@ -84,10 +84,8 @@ impl fmt::Display for ErrorKind {
     }
 }
 
-fn request_note(id: &Option<String>) -> String {
-    id.as_ref()
-        .map(|id| format!(" (request {id})"))
-        .unwrap_or_default()
+fn request_note(id: Option<&str>) -> String {
+    id.map(|id| format!(" (request {id})")).unwrap_or_default()
 }
 
 impl Error {

@@ -197,7 +197,7 @@ impl Transport {
         for _ in 1..TRIES {
             match self.once(&request).await {
                 Ok(answer) => return Ok(answer),
-                Err(error) => match self.pause(&request, &error, wait) {
+                Err(error) => match pause(&request, &error, wait) {
                     Some(pause) => tokio::time::sleep(pause).await,
                     None => return Err(error),
                 },
@@ -205,22 +205,6 @@ impl Transport {
             wait *= 4;
         }
         self.once(&request).await
-    }
-
-    /// How long to wait before the request is made again; nothing if it is not to be.
-    fn pause(&self, request: &Request<'_>, error: &Error, wait: Duration) -> Option<Duration> {
-        match &error.kind {
-            // Refused before anything was done, so even a create may be repeated.
-            ErrorKind::RateLimited { until: Some(until) } => {
-                let left = until.duration_since(now());
-                Duration::try_from(left)
-                    .ok()
-                    .or(Some(Duration::ZERO))
-                    .filter(|left| *left <= WORTH_WAITING)
-            }
-            ErrorKind::Unavailable { .. } if request.repeat == Repeat::Safe => Some(wait),
-            _ => None,
-        }
     }
 
     async fn once(&self, request: &Request<'_>) -> Result<Answer, Error> {
@@ -290,6 +274,22 @@ impl Transport {
             .header(http::header::CONTENT_TYPE, "application/json")
             .body(body)
             .map_err(|error| error.to_string())
+    }
+}
+
+/// How long to wait before the request is made again; nothing if it is not to be.
+fn pause(request: &Request<'_>, error: &Error, wait: Duration) -> Option<Duration> {
+    match &error.kind {
+        // Refused before anything was done, so even a create may be repeated.
+        ErrorKind::RateLimited { until: Some(until) } => {
+            let left = until.duration_since(now());
+            Duration::try_from(left)
+                .ok()
+                .or(Some(Duration::ZERO))
+                .filter(|left| *left <= WORTH_WAITING)
+        }
+        ErrorKind::Unavailable { .. } if request.repeat == Repeat::Safe => Some(wait),
+        _ => None,
     }
 }
 

@@ -79,9 +79,16 @@ async fn repositories(
     }
     let ids: Vec<_> = by_id.keys().cloned().collect();
     let names: Vec<_> = by_name.keys().cloned().collect();
-    let (known, new) = tokio::try_join!(github.repositories_by_id(&ids), github.repositories_by_name(&names))?;
-    let known = known.into_iter().filter_map(|(id, answer)| Some((by_id.get(&id)?.clone(), answer)));
-    let new = new.into_iter().filter_map(|(name, answer)| Some((by_name.get(&name)?.clone(), answer)));
+    let (known, new) = tokio::try_join!(
+        github.repositories_by_id(&ids),
+        github.repositories_by_name(&names)
+    )?;
+    let known = known
+        .into_iter()
+        .filter_map(|(id, answer)| Some((by_id.get(&id)?.clone(), answer)));
+    let new = new
+        .into_iter()
+        .filter_map(|(name, answer)| Some((by_name.get(&name)?.clone(), answer)));
     Ok(known.chain(new).collect())
 }
 
