@@ -7,15 +7,30 @@
 //! object in Kubernetes remembers as the entry last accepted.
 
 pub mod diagnostic;
+mod entry;
+mod format;
+mod keys;
+mod layers;
+mod parse;
+mod rules;
+mod schema;
+mod shape;
+#[cfg(test)]
+mod tests;
+mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::names::{
-    BranchName, FullName, Login, NamespaceName, RepositoryName, TeamSlug, TenantName,
+    BranchName, FullName, InvalidName, Login, NamespaceName, RepositoryName, TeamSlug, TenantName,
 };
+pub use parse::{Context, Parsed, parse};
+pub use rules::moved_namespaces;
+pub use schema::schema;
 
 /// An enum whose variants are written as fixed words in the file, in reports and in what is remembered.
 macro_rules! words {
@@ -28,6 +43,7 @@ macro_rules! words {
 
         impl $name {
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+            pub const WORDS: &'static [&'static str] = &[$($word),+];
 
             pub const fn as_str(self) -> &'static str {
                 match self {
@@ -39,6 +55,17 @@ macro_rules! words {
         impl fmt::Display for $name {
             fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.pad(self.as_str())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidName;
+
+            fn from_str(text: &str) -> Result<Self, InvalidName> {
+                let known = Self::ALL.iter().find(|word| word.as_str() == text);
+                known
+                    .copied()
+                    .ok_or_else(|| InvalidName(format!("is none of {}", Self::WORDS.join(", "))))
             }
         }
     };
@@ -75,7 +102,7 @@ pub struct Tenant {
     pub repository: RepositorySettings,
     pub teams: BTreeMap<TeamSlug, TeamSettings>,
     pub namespaces: BTreeMap<NamespaceName, NamespaceSettings>,
-    /// ClusterRole of Flux in workload namespaces: `admin`, `edit` or another; never `cluster-admin`.
+    /// `ClusterRole` of Flux in workload namespaces: `admin`, `edit` or another; never `cluster-admin`.
     pub reconciler_role: String,
     pub deploy_key: DeployKeySettings,
     pub sync: SyncSettings,
@@ -137,7 +164,7 @@ words! {
 }
 
 words! {
-    /// The ClusterRole of people in a workload namespace, from least to most.
+    /// The `ClusterRole` of people in a workload namespace, from least to most.
     Role {
         View = "view",
         Edit = "edit",
@@ -235,7 +262,7 @@ pub struct AdditionalRoleBinding {
     pub namespaces: BTreeSet<NamespaceName>,
 }
 
-/// A subject of a RoleBinding; `namespace` only for a ServiceAccount.
+/// A subject of a `RoleBinding`; `namespace` only for a `ServiceAccount`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Subject {
@@ -291,7 +318,7 @@ impl TryFrom<String> for Period {
     }
 }
 
-impl std::str::FromStr for Period {
+impl FromStr for Period {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
