@@ -77,11 +77,19 @@ pub enum Place {
     RoleBinding(TenantName, usize),
 }
 
-/// The possible word that a wrong one was probably meant to be.
+/// The possible word that a wrong one was probably meant to be: one letter off, or a part of it.
 pub fn closest<'a>(wrong: &str, possible: &[&'a str]) -> Option<&'a str> {
     let wrong = wrong.to_lowercase();
-    let likeness =
-        |word: &str| strsim::normalized_damerau_levenshtein(&wrong, &word.to_lowercase());
+    let likeness = |word: &str| {
+        let word = word.to_lowercase();
+        let contained = wrong.len() >= 4 && word.contains(&wrong);
+        let likeness = strsim::normalized_damerau_levenshtein(&wrong, &word);
+        if contained {
+            likeness.max(0.6)
+        } else {
+            likeness
+        }
+    };
     possible
         .iter()
         .map(|word| (likeness(word), *word))
@@ -235,21 +243,18 @@ impl<'a> Source<'a> {
         let shown = |part: &str| part.chars().map(on_terminal).collect::<String>();
         let lead: String = content[..marked_from].chars().skip(skipped).collect();
         let lead = shown(&lead);
-        let tail: String = content[marked_from..].chars().take(WIDEST).collect();
+        let room = WIDEST.saturating_sub(column - skipped).max(LEAD);
+        let tail: String = content[marked_from..].chars().take(room).collect();
         let marked = shown(&content[marked_from..marked_to.max(marked_from)]);
         Excerpt {
             before: lead.chars().count(),
-            marked: marked.chars().count().clamp(1, WIDEST),
+            marked: marked.chars().count().clamp(1, room),
             text: format!("{lead}{}", shown(&tail)).trim_end().to_owned(),
         }
     }
 
     fn boundary(&self, offset: usize) -> usize {
-        let mut offset = offset.min(self.text.len());
-        while !self.text.is_char_boundary(offset) {
-            offset -= 1;
-        }
-        offset
+        self.text.floor_char_boundary(offset)
     }
 }
 

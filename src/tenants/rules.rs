@@ -1,6 +1,6 @@
 //! What no JSON Schema can say: one small function for each rule, which returns everything that breaks it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::diagnostic::{Diagnostic, Place, quoted};
@@ -134,7 +134,13 @@ fn repository_names_are_names(file: &File<'_>) -> Vec<Diagnostic> {
 }
 
 fn no_repository_twice(file: &File<'_>) -> Vec<Diagnostic> {
-    let names = file.entries.iter().map(|entry| {
+    let mut tenants = BTreeSet::new();
+    // A tenant that stands there twice is another rule's finding.
+    let once = file
+        .entries
+        .iter()
+        .filter(|entry| tenants.insert(&entry.tenant.name));
+    let names = once.map(|entry| {
         let name = entry.tenant.repository.name.as_str().to_ascii_lowercase();
         (name, entry.repository_span())
     });

@@ -170,7 +170,10 @@ impl Checker<'_> {
         let Err(reason) = format.check(text) else {
             return;
         };
-        let message = format!("{what}: {} {reason}", quoted(text));
+        let message = match text {
+            "" => format!("{what} {reason}"),
+            text => format!("{what}: {} {reason}", quoted(text)),
+        };
         let diagnostic = Diagnostic::new(message, span.clone());
         let words = format.words();
         let likely = likely_name(text, format);
@@ -199,9 +202,9 @@ impl Checker<'_> {
     fn wrong_type(&mut self, what: &str, node: &Node, expected: &str, help: Option<String>) {
         let found = match &node.value {
             Value::Null => "nothing".to_owned(),
-            Value::Bool(_) | Value::Number(_) | Value::Text(_) => {
-                quoted(node.scalar().unwrap_or_default())
-            }
+            Value::Bool(value) => format!("the boolean `{value}`"),
+            Value::Number(number) => format!("the number {}", quoted(number)),
+            Value::Text(text) => format!("the text {}", quoted(text)),
             Value::List(_) => "a list".to_owned(),
             Value::Map(_) => "a map".to_owned(),
             Value::Unreadable => return,

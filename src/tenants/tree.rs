@@ -329,27 +329,34 @@ fn second_document(span: Range<usize>) -> Diagnostic {
 fn syntax_error(error: &ScanError, text: &str) -> Diagnostic {
     let (message, help) = explanation(error.kind());
     let offset = error.marker().byte_offset().unwrap_or(text.len());
-    let mut start = offset.min(text.len());
-    while !text.is_char_boundary(start) {
-        start -= 1;
-    }
+    let start = text.floor_char_boundary(offset);
+    let start = match error.kind() {
+        // The parser points at what stands before the tab.
+        kind if is_about_tabs(kind) => start + text[start..].find('\t').unwrap_or(0),
+        _ => start,
+    };
     let length = text[start..].chars().next().map_or(0, char::len_utf8);
-    let diagnostic = Diagnostic::new(message, start..start + length);
-    match help {
-        Some(help) => diagnostic.help(help),
-        None => diagnostic,
-    }
+    let mut diagnostic = Diagnostic::new(message, start..start + length);
+    diagnostic.help = help.map(str::to_owned);
+    diagnostic
+}
+
+fn is_about_tabs(kind: &ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::TabNotAllowed
+            | ErrorKind::TabInBlockIndentation
+            | ErrorKind::TabInIndentation
+            | ErrorKind::TabInPlainScalar
+            | ErrorKind::TabAtBlockScalarStart
+    )
 }
 
 /// The parser's reason in words for people who write YAML, not parsers.
 fn explanation(kind: &ErrorKind) -> (String, Option<&'static str>) {
     let (message, help) = match kind {
         ErrorKind::UnclosedQuotedScalar => ("this quote is never closed", None),
-        ErrorKind::TabNotAllowed
-        | ErrorKind::TabInBlockIndentation
-        | ErrorKind::TabInIndentation
-        | ErrorKind::TabInPlainScalar
-        | ErrorKind::TabAtBlockScalarStart => (
+        kind if is_about_tabs(kind) => (
             "a tab stands where YAML takes only spaces",
             Some("indent with spaces"),
         ),
@@ -378,6 +385,10 @@ fn explanation(kind: &ErrorKind) -> (String, Option<&'static str>) {
         ErrorKind::UnexpectedEofFlowMapping | ErrorKind::UnexpectedEofImplicitFlowMapping => {
             ("a `{` is never closed", None)
         }
+        ErrorKind::BlockEntryInFlowCollection => (
+            "an item with `- ` stands between brackets",
+            Some("a `[` or a `{` above is not closed"),
+        ),
         ErrorKind::RecursionLimitExceeded => ("this is nested too deeply", None),
         ErrorKind::UnclosedFlowCollection { open } => {
             return (format!("this `{open}` is never closed"), None);
