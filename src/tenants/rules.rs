@@ -144,9 +144,14 @@ fn no_repository_twice(file: &File<'_>) -> Vec<Diagnostic> {
         let name = entry.tenant.repository.name.as_str().to_ascii_lowercase();
         (name, entry.repository_span())
     });
-    twice(names, |name| {
+    let findings = twice(names, |name| {
         format!("the repository {name} belongs to two tenants")
-    })
+    });
+    let help = "a `repository.name` with `{tenant}` in it is another for each tenant";
+    findings
+        .into_iter()
+        .map(|finding| finding.help(help))
+        .collect()
 }
 
 fn no_protected_repository(file: &File<'_>) -> Vec<Diagnostic> {

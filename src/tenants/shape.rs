@@ -157,11 +157,12 @@ impl Checker<'_> {
     }
 
     fn text(&mut self, what: &str, node: &Node, format: Format) {
-        let number = match &node.value {
+        let written = match &node.value {
             Value::Number(number) if format.takes_numbers() => Some(number.clone()),
+            Value::Number(_) | Value::Bool(_) => malformed_even_in_quotes(node, format),
             _ => None,
         };
-        if let Some(text) = number.or_else(|| self.string(what, node)) {
+        if let Some(text) = written.or_else(|| self.string(what, node)) {
             self.format(what, &text, &node.span, format);
         }
     }
@@ -224,4 +225,10 @@ fn likely_name(text: &str, format: Format) -> Option<String> {
     );
     let name = text.trim().to_lowercase().replace(['_', ' ', '.'], "-");
     (is_name && format.check(&name).is_ok()).then_some(name)
+}
+
+/// A number or a boolean where quotes would not help: what is wrong is the format, not the type.
+fn malformed_even_in_quotes(node: &Node, format: Format) -> Option<String> {
+    let text = node.scalar()?;
+    format.check(text).is_err().then(|| text.to_owned())
 }
