@@ -98,9 +98,9 @@ pub fn closest<'a>(wrong: &str, possible: &[&'a str]) -> Option<&'a str> {
         .map(|(_, word)| word)
 }
 
-/// Text that somebody wrote, in backticks: one line, nothing invisible, at most 60 characters of it.
+/// Text that somebody wrote, in backticks: one line, nothing invisible, at most 100 characters of it.
 pub fn quoted(text: &str) -> String {
-    const LONGEST: usize = 60;
+    const LONGEST: usize = 100;
     let mut characters = text.chars();
     let shown: String = characters.by_ref().take(LONGEST).map(visible).collect();
     let more = if characters.next().is_some() {

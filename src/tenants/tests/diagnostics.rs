@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::{read, shown};
+use crate::tenants::diagnostic::Source;
 
 /// Set to write the expected texts anew instead of comparing them.
 const REWRITE: Option<&str> = option_env!("TENANTRY_TEST_REWRITE");
@@ -47,5 +48,25 @@ fn every_bad_file_has_an_error() {
     for file in files() {
         let text = std::fs::read_to_string(&file).unwrap();
         assert!(!read(&text).findings.is_empty(), "{}", file.display());
+    }
+}
+
+#[test]
+fn ten_different_errors_are_found_in_one_run() {
+    let text = include_str!("../../../tests/diagnostics/ten-errors.yaml");
+    assert_eq!(read(text).findings.len(), 10);
+}
+
+#[test]
+fn colours_change_nothing_but_the_colour() {
+    let text = include_str!("../../../tests/diagnostics/team-twice.yaml");
+    let source = Source::new("tenants.yaml", text);
+    for finding in read(text).findings {
+        let mut painted = source.render(&finding, true);
+        assert!(painted.contains('\x1b'));
+        for code in ["1;31", "1;34", "1;36", "34", "0"] {
+            painted = painted.replace(&format!("\x1b[{code}m"), "");
+        }
+        assert_eq!(painted, source.render(&finding, false));
     }
 }
