@@ -3,6 +3,7 @@
 mod words;
 
 pub mod apply;
+pub mod cli;
 pub mod desired;
 pub mod flux;
 pub mod github;
