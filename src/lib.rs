@@ -8,5 +8,6 @@ pub mod names;
 pub mod object;
 pub mod observed;
 pub mod plan;
+pub mod render;
 pub mod report;
 pub mod tenants;
