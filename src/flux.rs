@@ -32,6 +32,9 @@ const RECONCILER: &str = "reconciler";
 /// The ServiceAccount, in each workload namespace, of Flux objects that a tenant makes itself.
 const NESTED: &str = "flux";
 
+/// The message of the commit that puts the sync path into a new workspace.
+pub const FIRST_COMMIT: &str = "Add the directory that Flux syncs";
+
 type Manifest = (ManifestId, Value);
 
 /// `tenant-<name>`.
@@ -103,6 +106,38 @@ pub fn control_namespace(tenant: &Tenant, surroundings: &Surroundings) -> Vec<Ma
         )
     }));
     manifests
+}
+
+/// The file of the first commit, path and text. Flux fails on a path that does not exist, so it must be there first.
+pub fn first_file(tenant: &Tenant) -> (String, String) {
+    let directory = tenant
+        .repository
+        .path
+        .trim_start_matches("./")
+        .trim_end_matches('/');
+    let Some(namespace) = tenant.namespaces.keys().next() else {
+        let text = format!(
+            "# {}\n\nThe workspace of tenant `{}`.\n",
+            tenant.repository.name, tenant.name
+        );
+        return ("README.md".to_owned(), text);
+    };
+    let manifest = json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": { "name": "tenantry", "namespace": namespace },
+        "data": { "tenant": tenant.name },
+    });
+    let yaml = serde_yaml::to_string(&manifest).expect("a manifest is plain data");
+    let comment = "\
+# Everything in this directory is applied to the tenant's namespaces by Flux.\n\
+# This object shows that it works; remove it whenever you like.\n";
+    let path = if directory.is_empty() {
+        "tenantry.yaml".to_owned()
+    } else {
+        format!("{directory}/tenantry.yaml")
+    };
+    (path, format!("{comment}{yaml}"))
 }
 
 /// Where Flux fetches from, and what it applies as whom.

@@ -4,10 +4,16 @@ mod words;
 
 pub mod desired;
 pub mod flux;
+pub mod keys;
+pub mod kubernetes;
+// pub mod github;
+// pub mod observe;
+// pub mod apply;
 pub mod names;
 pub mod object;
 pub mod observed;
 pub mod plan;
+pub mod queue;
 pub mod render;
 pub mod report;
 pub mod tenants;

@@ -55,6 +55,28 @@ pub struct Memory {
     pub repository: Option<RememberedRepository>,
     pub key: Option<Fingerprint>,
     pub progress: Progress,
+    /// `metadata.generation`: changes with the entry.
+    pub generation: i64,
+    pub accepted: Option<Accepted>,
+}
+
+/// The condition `Accepted` of a `Tenant` object.
+#[derive(Debug, Clone)]
+pub struct Accepted {
+    pub is_true: bool,
+    pub reason: String,
+    pub message: String,
+    /// The generation that it speaks of.
+    pub generation: i64,
+    /// `lastTransitionTime`; two that differ in it alone say the same.
+    pub since: Option<Timestamp>,
+}
+
+impl PartialEq for Accepted {
+    fn eq(&self, other: &Self) -> bool {
+        let said = |condition: &Self| (condition.is_true, condition.generation);
+        said(self) == said(other) && self.reason == other.reason && self.message == other.message
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -186,7 +186,7 @@ pub fn of_tenant(before: Option<&Desired>, desired: &Desired, observed: &Observe
             Comparison::Wrong(problem) => plan.problems.push(problem),
             Comparison::Differs(change) => {
                 plan.steps
-                    .push(step(before, Some(object), observed, desired, id, change))
+                    .push(step(before, Some(object), observed, desired, id, change));
             }
         }
     }

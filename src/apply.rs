@@ -1,0 +1,238 @@
+//! Does what an approved plan says, and reports what came of it.
+//!
+//! Tenants run beside each other, the steps of one in order; a failure stops its tenant alone. Every step may run twice:
+//! it sets a state, or was found missing a moment ago.
+
+mod cluster;
+mod github;
+
+use std::collections::BTreeMap;
+
+use futures::StreamExt as _;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::desired::Surroundings;
+use crate::names::{Login, TenantName};
+use crate::object::{Fingerprint, Object, ObjectId};
+use crate::observed::{Accepted, Memory, Progress, RememberedRepository};
+use crate::plan::{ApprovedPlan, Change, Hold, Step, TenantPlan};
+use crate::report::{Outcome, Report, Retry, TenantReport};
+use crate::tenants::Tenant;
+use crate::{github as hub, keys, kubernetes};
+
+/// Tenants that are written at the same time.
+const AT_ONCE: usize = 8;
+
+/// With what one writes.
+#[derive(Clone, Copy)]
+pub struct Hands<'a> {
+    pub github: &'a hub::Writer,
+    pub cluster: &'a kubernetes::Writer,
+    pub surroundings: &'a Surroundings,
+    /// Lines of `known_hosts` for the Git host.
+    pub known_hosts: &'a str,
+    pub now: Timestamp,
+}
+
+/// What was seen of a tenant, as far as its steps need it.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    pub entry: Option<Tenant>,
+    pub memory: Option<Memory>,
+    pub repository: Option<RememberedRepository>,
+    pub public_key: Option<String>,
+}
+
+/// Runs the plan. `known` also names the tenants in which nothing differs: what is remembered of them is completed.
+pub async fn run(hands: Hands<'_>, plan: ApprovedPlan, known: BTreeMap<TenantName, Known>) -> Report {
+    let plan = plan.into_plan();
+    let unchanged = plan.unchanged;
+    let mut plans = plan.tenants;
+    let jobs: Vec<_> = known.into_iter().map(|(name, known)| (plans.remove(&name), name, known)).collect();
+    let reports = futures::stream::iter(jobs.into_iter().map(|(plan, name, known)| async move {
+        let report = Work { hands, tenant: &name, known }.run(plan).await;
+        report.map(|report| (name, report))
+    }));
+    let tenants = reports.buffer_unordered(AT_ONCE).filter_map(std::future::ready).collect().await;
+    Report { tenants, unchanged }
+}
+
+/// One tenant, being written.
+struct Work<'a> {
+    hands: Hands<'a>,
+    tenant: &'a TenantName,
+    known: Known,
+}
+
+/// A step that could not be done; the text is fit for people.
+#[derive(Debug)]
+struct Failure {
+    error: String,
+    retry: Retry,
+}
+
+impl Work<'_> {
+    async fn run(mut self, plan: Option<TenantPlan>) -> Option<TenantReport> {
+        let Some(plan) = plan else {
+            return match self.settle(&[]).await {
+                Ok(()) => None,
+                Err(failure) => {
+                    tracing::warn!(tenant = %self.tenant, error = failure.error, "the Tenant's status was not written");
+                    None
+                }
+            };
+        };
+        let mut outcomes: Vec<(Step, Outcome)> = Vec::new();
+        let mut failed: Option<ObjectId> = None;
+        for step in plan.steps {
+            let outcome = match (&step.hold, &failed) {
+                (Some(hold), _) => Outcome::Held(*hold),
+                (None, Some(because)) => Outcome::Skipped { because: because.clone() },
+                (None, None) => self.outcome(&step).await,
+            };
+            if matches!(outcome, Outcome::Failed { .. }) {
+                failed = Some(step.id.clone());
+            }
+            outcomes.push((step, outcome));
+        }
+        if let Err(Failure { error, retry }) = self.settle(&outcomes).await
+            && let Some((_, outcome)) = outcomes.last_mut().filter(|_| failed.is_none())
+        {
+            *outcome = Outcome::Failed { error, retry };
+        }
+        Some(TenantReport { action: plan.action, outcomes, problems: plan.problems, facts: plan.facts })
+    }
+
+    async fn outcome(&mut self, step: &Step) -> Outcome {
+        match self.step(step).await {
+            Ok(()) => {
+                tracing::info!(tenant = %self.tenant, object = %step.id, kind = step.id.noun(), verb = %step.change.verb(), "done");
+                Outcome::Done
+            }
+            Err(Failure { error, retry }) => {
+                tracing::warn!(tenant = %self.tenant, object = %step.id, kind = step.id.noun(), error, "failed");
+                Outcome::Failed { error, retry }
+            }
+        }
+    }
+
+    async fn step(&mut self, step: &Step) -> Result<(), Failure> {
+        let is_new = matches!(step.change, Change::Create(_) | Change::Adopt { .. });
+        match (&step.id, step.change.target()) {
+            (ObjectId::Manifest(id), Some(Object::Manifest(manifest))) => self.manifest(id, manifest, is_new).await,
+            (ObjectId::Credentials { namespace }, Some(_)) => self.credentials(namespace).await,
+            (ObjectId::Repository(name), Some(Object::Repository(to))) => self.repository(name, to, &step.change).await,
+            (ObjectId::TeamAccess { repository, team }, Some(Object::TeamAccess(to))) => {
+                self.team_access(repository, team, to.permission).await
+            }
+            (ObjectId::DeployKey { repository, title }, Some(Object::DeployKey(to))) => {
+                self.deploy_key(repository, title, to.read_only).await
+            }
+            // Removals are held by the guard, so none of them arrives here.
+            (id, _) => Err(Failure {
+                error: format!("{} `{id}` cannot be changed by this version", id.noun()),
+                retry: Retry::Useless,
+            }),
+        }
+    }
+
+    fn organization(&self) -> &Login {
+        &self.hands.surroundings.organization
+    }
+
+    /// Completes what is remembered of the tenant, if that is not so already.
+    async fn settle(&mut self, outcomes: &[(Step, Outcome)]) -> Result<(), Failure> {
+        let Some(status) = self.status(outcomes) else { return Ok(()) };
+        self.hands.cluster.remember(self.tenant, &status).await?;
+        Ok(())
+    }
+
+    fn status(&self, outcomes: &[(Step, Outcome)]) -> Option<Value> {
+        let memory = self.known.memory.as_ref()?;
+        let condition = verdict(outcomes, memory.generation);
+        let key = self.known.public_key.as_deref().and_then(keys::fingerprint).or_else(|| memory.key.clone());
+        let as_remembered = memory.accepted.as_ref() == Some(&condition)
+            && memory.key == key
+            && memory.repository == self.known.repository.clone().or_else(|| memory.repository.clone());
+        if as_remembered {
+            return None;
+        }
+        let mut status = json!({ "conditions": [self.condition(&condition, memory)] });
+        if let Some(repository) = &self.known.repository {
+            status["repository"] = json!({ "nodeId": repository.node_id, "fullName": repository.full_name });
+        }
+        if let Some(Fingerprint(fingerprint)) = key {
+            status["deployKey"] = json!({ "fingerprint": fingerprint });
+        }
+        if condition.is_true && memory.progress == Progress::New {
+            status["onboardedAt"] = json!(self.hands.now);
+        }
+        Some(status)
+    }
+
+    fn condition(&self, condition: &Accepted, memory: &Memory) -> Value {
+        let before = memory.accepted.as_ref().filter(|before| before.is_true == condition.is_true);
+        let since = before.and_then(|before| before.since).unwrap_or(self.hands.now);
+        json!({
+            "type": "Accepted",
+            "status": if condition.is_true { "True" } else { "False" },
+            "reason": condition.reason,
+            "message": condition.message,
+            "observedGeneration": condition.generation,
+            "lastTransitionTime": whole_seconds(since),
+        })
+    }
+}
+
+/// Kubernetes writes times in whole seconds.
+fn whole_seconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
+/// What the outcomes make of the condition `Accepted`: whether everything that the entry wants is written.
+fn verdict(outcomes: &[(Step, Outcome)], generation: i64) -> Accepted {
+    let of = |is_true, reason: &str, message: String| Accepted {
+        is_true,
+        reason: reason.to_owned(),
+        message,
+        generation,
+        since: None,
+    };
+    let failed = outcomes.iter().find_map(|(step, outcome)| match outcome {
+        Outcome::Failed { error, .. } => Some((step, error)),
+        Outcome::Done | Outcome::Skipped { .. } | Outcome::Held(_) => None,
+    });
+    if let Some((step, error)) = failed {
+        return of(false, "Failed", format!("{} {}: {error}", step.id.noun(), step.id));
+    }
+    let held: Vec<_> = outcomes.iter().filter(|(step, outcome)| is_owed(step, outcome)).collect();
+    match held.first() {
+        Some((step, _)) => of(false, "Held", format!("{} of {} held: {}", step.id.noun(), held.len(), step.id)),
+        None => of(true, "Written", "every object of the entry is written".to_owned()),
+    }
+}
+
+/// A held step that the entry wants; what people added beside the file is not the entry's concern.
+fn is_owed(step: &Step, outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Held(Hold::NotNamed) => false,
+        Outcome::Held(Hold::Removal) => step.change.target().is_some(),
+        Outcome::Held(Hold::Narrower | Hold::Unannounced | Hold::Problem) => true,
+        Outcome::Done | Outcome::Failed { .. } | Outcome::Skipped { .. } => false,
+    }
+}
+
+impl From<hub::Error> for Failure {
+    fn from(error: hub::Error) -> Self {
+        let retry = if error.is_retryable() { Retry::Useful } else { Retry::Useless };
+        Self { error: error.to_string(), retry }
+    }
+}
+
+impl From<kubernetes::Error> for Failure {
+    fn from(error: kubernetes::Error) -> Self {
+        let retry = if error.is_retryable() { Retry::Useful } else { Retry::Useless };
+        Self { error: error.to_string(), retry }
+    }
+}

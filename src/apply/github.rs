@@ -1,0 +1,143 @@
+//! The GitHub half of writing.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{Failure, Work};
+use crate::flux;
+use crate::github::{NewRepository, RepositoryChange};
+use crate::names::{BranchName, FullName, TeamSlug};
+use crate::object::{Permission, Repository};
+use crate::observed::RememberedRepository;
+use crate::plan::Change;
+use crate::report::Retry;
+
+/// How often, and how long apart, a repository made from a template is asked whether its content has arrived.
+const TEMPLATE_LOOKS: (u32, Duration) = (10, Duration::from_secs(1));
+
+impl Work<'_> {
+    /// Makes the workspace, or makes it what it should be.
+    pub(super) async fn repository(
+        &mut self,
+        name: &FullName,
+        to: &Repository,
+        change: &Change,
+    ) -> Result<(), Failure> {
+        match change {
+            Change::Create(_) => {
+                let default_branch = self.create(name, to).await?;
+                self.first_commit(name, to, default_branch.as_deref()).await
+            }
+            Change::Update { fields, .. } | Change::Adopt { fields, .. } => {
+                self.remember_repository().await?;
+                let differs = |path: &str| fields.iter().any(|field| field.path == path);
+                if differs("initialized") {
+                    return self.first_commit(name, to, None).await;
+                }
+                let change = RepositoryChange {
+                    default_branch: to.default_branch.clone().filter(|_| differs("defaultBranch")),
+                    visibility: Some(to.visibility).filter(|_| differs("visibility")),
+                    description: to.description.clone().filter(|_| differs("description")),
+                    archived: Some(to.archived).filter(|_| differs("archived")),
+                };
+                Ok(self.hands.github.update_repository(name, &change).await?)
+            }
+            Change::Remove(_) => Err(useless("repositories are not removed")),
+        }
+    }
+
+    /// Makes it and remembers it at once: from then on it is known by its id. Says what its default branch will be.
+    async fn create(&mut self, name: &FullName, to: &Repository) -> Result<Option<String>, Failure> {
+        let new = NewRepository {
+            owner: name.owner.clone(),
+            name: name.name.clone(),
+            visibility: to.visibility,
+            description: to.description.clone().unwrap_or_default(),
+        };
+        let template = self.known.entry.as_ref().and_then(|entry| entry.repository.template.clone());
+        let created = match &template {
+            Some(template) => self.hands.github.generate_repository(template, &new).await?,
+            None => self.hands.github.create_repository(&new).await?,
+        };
+        self.known.repository = Some(RememberedRepository { node_id: created.node_id, full_name: name.clone() });
+        self.remember_repository().await?;
+        Ok(Some(created.default_branch))
+    }
+
+    async fn remember_repository(&mut self) -> Result<(), Failure> {
+        let Some(repository) = &self.known.repository else { return Ok(()) };
+        let remembered = self.known.memory.as_ref().and_then(|memory| memory.repository.as_ref());
+        if remembered == Some(repository) {
+            return Ok(());
+        }
+        let status = json!({ "repository": { "nodeId": repository.node_id, "fullName": repository.full_name } });
+        self.hands.cluster.remember(self.tenant, &status).await?;
+        Ok(())
+    }
+
+    /// Puts the sync path there, and with it the branch; then makes that branch the default one.
+    async fn first_commit(&self, name: &FullName, to: &Repository, default: Option<&str>) -> Result<(), Failure> {
+        let Some(entry) = &self.known.entry else { return Err(useless("a workspace without an entry")) };
+        let Some(branch) = &to.default_branch else { return Err(useless("a workspace without a default branch")) };
+        let (path, text) = flux::first_file(entry);
+        let github = self.hands.github;
+        if entry.repository.template.is_some() {
+            self.wait_for_content(name, branch).await?;
+        }
+        if github.reader().file(name, &path, branch.as_str()).await?.is_none() {
+            github.put_file(name, branch, &path, flux::FIRST_COMMIT, &text).await?;
+        }
+        if default.is_some_and(|default| default != branch.as_str()) {
+            let change = RepositoryChange { default_branch: Some(branch.clone()), ..RepositoryChange::default() };
+            github.update_repository(name, &change).await?;
+        }
+        Ok(())
+    }
+
+    /// GitHub copies a template after it has answered.
+    async fn wait_for_content(&self, name: &FullName, branch: &BranchName) -> Result<(), Failure> {
+        let (looks, apart) = TEMPLATE_LOOKS;
+        for _ in 0..looks {
+            if self.hands.github.reader().branch_tip(name, branch.as_str()).await?.is_some() {
+                return Ok(());
+            }
+            tokio::time::sleep(apart).await;
+        }
+        let error = format!("the template's content has not arrived on branch `{branch}` of `{name}`");
+        Err(Failure { error, retry: Retry::Useful })
+    }
+
+    pub(super) async fn team_access(
+        &self,
+        repository: &FullName,
+        team: &TeamSlug,
+        permission: Permission,
+    ) -> Result<(), Failure> {
+        let github = self.hands.github;
+        Ok(github.set_team_permission(self.organization(), team, repository, permission).await?)
+    }
+
+    /// Registers the public half of the key that the Secret holds.
+    pub(super) async fn deploy_key(
+        &mut self,
+        repository: &FullName,
+        title: &str,
+        read_only: bool,
+    ) -> Result<(), Failure> {
+        if self.known.public_key.is_none() {
+            let namespace = flux::ControlNamespace::of(self.tenant).to_string();
+            let stored = self.hands.cluster.reader().credentials(&namespace).await?;
+            self.known.public_key = stored.map(|stored| stored.public_key).filter(|key| !key.is_empty());
+        }
+        let Some(public_key) = &self.known.public_key else {
+            return Err(Failure { error: "the Secret `git-auth` holds no key".to_owned(), retry: Retry::Useful });
+        };
+        self.hands.github.add_deploy_key(repository, title, public_key, read_only).await?;
+        Ok(())
+    }
+}
+
+fn useless(error: &str) -> Failure {
+    Failure { error: error.to_owned(), retry: Retry::Useless }
+}

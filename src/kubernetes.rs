@@ -1,0 +1,275 @@
+//! One cluster: a [`Reader`] that cannot write, and a [`Writer`].
+//!
+//! Everything is plain JSON by server-side apply (KEP-555) with the field manager `tenantry`: only the fields that we
+//! set go over the wire, and the server keeps track of which are ours.
+
+pub mod error;
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use http::{Method, Request};
+use kube::{Client, Config};
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+pub use crate::kubernetes::error::Error;
+
+use crate::names::TenantName;
+use crate::object::{FIELD_MANAGER, Kind, ManifestId};
+
+/// Objects in one answer to a list; the rest follows by `continue`.
+const PAGE: u32 = 1000;
+
+/// No answer within this time is a failure of the request.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Reads; there is no method here that changes anything.
+#[derive(Clone)]
+pub struct Reader {
+    client: Client,
+}
+
+/// Reads and writes. Only what applies a plan is given one.
+#[derive(Clone)]
+pub struct Writer {
+    reader: Reader,
+}
+
+/// Whether a field that somebody else set may be overwritten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Force {
+    /// The object is ours: its fields are as we say.
+    Yes,
+    /// First contact: a conflict is an answer, and names the other manager.
+    No,
+}
+
+/// The public side of the `git-auth` Secret; the private key does not leave [`Reader::credentials`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredKey {
+    /// One line in OpenSSH form, `ssh-ed25519 AAAA…`; empty if the Secret has none.
+    pub public_key: String,
+    /// The tenant whose label it carries, if it is one of ours.
+    pub tenant: Option<String>,
+}
+
+/// Connects as kubectl would: `KUBECONFIG`, `~/.kube/config`, or the pod's own account.
+pub async fn connect() -> anyhow::Result<(Reader, Writer)> {
+    let config = Config::infer()
+        .await
+        .context("find the Kubernetes cluster (`KUBECONFIG`, or the pod's account)")?;
+    connect_with(config)
+}
+
+/// Connects to a cluster that a kubeconfig or a test describes.
+pub fn connect_with(mut config: Config) -> anyhow::Result<(Reader, Writer)> {
+    config.read_timeout = Some(DEADLINE);
+    config.write_timeout = Some(DEADLINE);
+    // kube repeats requests up to 15 times by itself; what is repeated is decided in one place, the flow.
+    config.default_retry = false;
+    let client = Client::try_from(config).context("connect to the Kubernetes cluster")?;
+    let reader = Reader { client };
+    Ok((reader.clone(), Writer { reader }))
+}
+
+impl Reader {
+    /// Every object of this kind that carries our mark; of these tenants only, if any are named.
+    pub async fn list(
+        &self,
+        kind: Kind,
+        tenants: Option<&[TenantName]>,
+    ) -> Result<Vec<Value>, Error> {
+        let mut selector = "app.kubernetes.io/managed-by=tenantry".to_owned();
+        if let Some(tenants) = tenants {
+            let names: Vec<_> = tenants.iter().map(TenantName::as_str).collect();
+            selector = format!(
+                "{selector},app.kubernetes.io/instance in ({})",
+                names.join(",")
+            );
+        }
+        self.list_selected(kind, &selector).await
+    }
+
+    async fn list_selected(&self, kind: Kind, selector: &str) -> Result<Vec<Value>, Error> {
+        let mut items = Vec::new();
+        let mut next = String::new();
+        loop {
+            let query = format!(
+                "?labelSelector={}&limit={PAGE}&continue={}",
+                encode(selector),
+                encode(&next)
+            );
+            let mut page: Value = self
+                .send(Method::GET, &(collection(kind, None) + &query), None)
+                .await?;
+            let Some(Value::Array(found)) = page.get_mut("items").map(Value::take) else {
+                return Err(Error::Unexpected {
+                    message: format!("a list of {kind} without items"),
+                });
+            };
+            items.extend(found);
+            match page.pointer("/metadata/continue").and_then(Value::as_str) {
+                Some(more) if !more.is_empty() => more.clone_into(&mut next),
+                _ => return Ok(items),
+            }
+        }
+    }
+
+    /// The object, whoever it belongs to.
+    pub async fn get(&self, id: &ManifestId) -> Result<Option<Value>, Error> {
+        match self.send(Method::GET, &path(id), None).await {
+            Ok(value) => Ok(Some(value)),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The public half of the key in the Secret `git-auth`.
+    pub async fn credentials(&self, namespace: &str) -> Result<Option<StoredKey>, Error> {
+        let secret = match self.send(Method::GET, &secret_path(namespace), None).await {
+            Ok(secret) => secret,
+            Err(Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let encoded = secret
+            .pointer("/data/identity.pub")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        let decoded = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, encoded)
+            .unwrap_or_default();
+        let label = secret["metadata"]["labels"]["app.kubernetes.io/instance"].as_str();
+        Ok(Some(StoredKey {
+            public_key: String::from_utf8_lossy(&decoded).trim().to_owned(),
+            tenant: label.map(str::to_owned),
+        }))
+    }
+
+    /// Whether the cluster knows the Tenant kind; nothing works without it.
+    pub async fn knows_tenants(&self) -> Result<bool, Error> {
+        let path = format!("{}?limit=1", collection(Kind::Tenant, None));
+        match self.send(Method::GET, &path, None).await {
+            Ok(_) => Ok(true),
+            Err(Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&str, Vec<u8>)>,
+    ) -> Result<Value, Error> {
+        let what = format!("{method} {}", path.split('?').next().unwrap_or(path));
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some((content_type, _)) = &body {
+            request = request.header(http::header::CONTENT_TYPE, *content_type);
+        }
+        let request = request.body(body.map(|(_, body)| body).unwrap_or_default());
+        let request = request.map_err(|error| Error::Unexpected {
+            message: error.to_string(),
+        })?;
+        match tokio::time::timeout(DEADLINE, self.client.request::<Value>(request)).await {
+            Ok(answer) => answer.map_err(|error| Error::of(&what, error)),
+            Err(_) => Err(Error::Unavailable {
+                message: format!("{what}: no answer within {DEADLINE:?}"),
+            }),
+        }
+    }
+}
+
+impl Writer {
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// Server-side apply of the fields that we own.
+    pub async fn apply(
+        &self,
+        id: &ManifestId,
+        manifest: &Value,
+        force: Force,
+    ) -> Result<Value, Error> {
+        let body = serde_json::to_vec(manifest).expect("a manifest is plain data");
+        self.patch(&path(id), "application/apply-patch+yaml", force, body)
+            .await
+    }
+
+    /// Stores a tenant's key pair. The body holds the private key and is wiped after it is sent.
+    pub async fn apply_credentials(
+        &self,
+        namespace: &str,
+        body: Zeroizing<Vec<u8>>,
+    ) -> Result<(), Error> {
+        let body = body.to_vec();
+        self.patch(
+            &secret_path(namespace),
+            "application/apply-patch+yaml",
+            Force::No,
+            body,
+        )
+        .await
+        .map(|_| ())
+    }
+
+    /// Merges into a Tenant's status.
+    pub async fn remember(&self, tenant: &TenantName, status: &Value) -> Result<(), Error> {
+        let id = ManifestId {
+            kind: Kind::Tenant,
+            namespace: None,
+            name: tenant.to_string(),
+        };
+        let body =
+            serde_json::to_vec(&json!({ "status": status })).expect("a status is plain data");
+        let path = format!("{}/status?fieldManager={FIELD_MANAGER}", path(&id));
+        let content_type = "application/merge-patch+json";
+        self.reader
+            .send(Method::PATCH, &path, Some((content_type, body)))
+            .await
+            .map(|_| ())
+    }
+
+    async fn patch(
+        &self,
+        path: &str,
+        content_type: &str,
+        force: Force,
+        body: Vec<u8>,
+    ) -> Result<Value, Error> {
+        let force = force == Force::Yes;
+        let path = format!("{path}?fieldManager={FIELD_MANAGER}&force={force}");
+        self.reader
+            .send(Method::PATCH, &path, Some((content_type, body)))
+            .await
+    }
+}
+
+fn collection(kind: Kind, namespace: Option<&str>) -> String {
+    let version = kind.api_version();
+    let root = if version.contains('/') {
+        "/apis"
+    } else {
+        "/api"
+    };
+    let namespace = namespace
+        .map(|namespace| format!("/namespaces/{namespace}"))
+        .unwrap_or_default();
+    format!("{root}/{version}{namespace}/{}", kind.plural())
+}
+
+fn path(id: &ManifestId) -> String {
+    format!(
+        "{}/{}",
+        collection(id.kind, id.namespace.as_deref()),
+        encode(&id.name)
+    )
+}
+
+fn secret_path(namespace: &str) -> String {
+    format!("/api/v1/namespaces/{namespace}/secrets/git-auth")
+}
+
+fn encode(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}

@@ -1,0 +1,262 @@
+//! The GitHub half of looking.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::future::try_join_all;
+
+use super::{Seen, Subject, did_you_mean};
+use crate::desired::Surroundings;
+use crate::flux::FIRST_COMMIT;
+use crate::github::{Error, Key, Reader, RepositoryState, Seen as Answer};
+use crate::keys;
+use crate::names::{FullName, Login, TeamSlug, TenantName};
+use crate::object::{Access, DeployKey, Object, ObjectId, Permission};
+use crate::observed::{Memory, Ownership, Progress, RememberedRepository, Sighting};
+use crate::tenants::diagnostic::Place;
+
+/// Above so many workspaces, all teams of the organisation are read instead of the teams of each workspace.
+const WORKSPACES_ONE_BY_ONE: usize = 10;
+
+/// What GitHub answered, for all subjects together.
+pub(super) struct GitHub {
+    repositories: BTreeMap<TenantName, Answer>,
+    templates: BTreeMap<FullName, Answer>,
+    /// The teams of those workspaces that exist.
+    accesses: BTreeMap<FullName, Vec<(TeamSlug, Permission)>>,
+    teams: BTreeSet<TeamSlug>,
+    /// Every team of the organisation, read only where a wanted one does not exist.
+    all_teams: BTreeSet<String>,
+    surroundings: Surroundings,
+}
+
+pub(super) async fn look(
+    github: &Reader,
+    surroundings: &Surroundings,
+    subjects: &BTreeMap<TenantName, Subject>,
+) -> Result<GitHub, Error> {
+    let (repositories, templates, teams) = tokio::join!(
+        repositories(github, surroundings, subjects),
+        templates(github, subjects),
+        teams(github, &surroundings.organization, subjects),
+    );
+    let (repositories, (teams, all_teams)) = (repositories?, teams?);
+    let present: Vec<FullName> = repositories.values().filter_map(present_name).cloned().collect();
+    Ok(GitHub {
+        accesses: accesses(github, &surroundings.organization, &present).await?,
+        repositories,
+        templates: templates?,
+        teams,
+        all_teams,
+        surroundings: surroundings.clone(),
+    })
+}
+
+fn present_name(answer: &Answer) -> Option<&FullName> {
+    match answer {
+        Answer::Present(state) => Some(&state.full_name),
+        Answer::Absent | Answer::Unreadable(_) => None,
+    }
+}
+
+/// Known workspaces by their id, so that a rename on GitHub does not hide them; the others by name.
+async fn repositories(
+    github: &Reader,
+    surroundings: &Surroundings,
+    subjects: &BTreeMap<TenantName, Subject>,
+) -> Result<BTreeMap<TenantName, Answer>, Error> {
+    let mut by_id: BTreeMap<String, TenantName> = BTreeMap::new();
+    let mut by_name: BTreeMap<FullName, TenantName> = BTreeMap::new();
+    for (tenant, subject) in subjects {
+        match (remembered(subject.memory.as_ref()), subject.any_entry()) {
+            (Some(repository), _) => by_id.insert(repository.node_id.clone(), tenant.clone()),
+            (None, Some(entry)) => by_name.insert(surroundings.repository(entry), tenant.clone()),
+            (None, None) => None,
+        };
+    }
+    let (ids, names): (Vec<_>, Vec<_>) = (by_id.keys().cloned().collect(), by_name.keys().cloned().collect());
+    let (known, named) = tokio::try_join!(github.repositories_by_id(&ids), github.repositories_by_name(&names))?;
+    let known = known.into_iter().filter_map(|(id, answer)| Some((by_id.get(&id)?.clone(), answer)));
+    let named = named.into_iter().filter_map(|(name, answer)| Some((by_name.get(&name)?.clone(), answer)));
+    Ok(known.chain(named).collect())
+}
+
+fn remembered(memory: Option<&Memory>) -> Option<&RememberedRepository> {
+    memory.and_then(|memory| memory.repository.as_ref())
+}
+
+/// Only of tenants whose workspace is still to be made from one.
+async fn templates(
+    github: &Reader,
+    subjects: &BTreeMap<TenantName, Subject>,
+) -> Result<BTreeMap<FullName, Answer>, Error> {
+    let new = subjects.values().filter(|subject| remembered(subject.memory.as_ref()).is_none());
+    let wanted: BTreeSet<_> = new.filter_map(|subject| subject.entry.as_ref()?.repository.template.clone()).collect();
+    github.repositories_by_name(&wanted.into_iter().collect::<Vec<_>>()).await
+}
+
+async fn teams(
+    github: &Reader,
+    organization: &Login,
+    subjects: &BTreeMap<TenantName, Subject>,
+) -> Result<(BTreeSet<TeamSlug>, BTreeSet<String>), Error> {
+    let wanted: BTreeSet<TeamSlug> = subjects.values().flat_map(Subject::wanted_teams).cloned().collect();
+    let existing = github.teams(organization, &wanted.iter().cloned().collect::<Vec<_>>()).await?;
+    let all = if wanted.is_subset(&existing) { BTreeSet::new() } else { github.team_slugs(organization).await? };
+    Ok((existing, all))
+}
+
+async fn accesses(
+    github: &Reader,
+    organization: &Login,
+    present: &[FullName],
+) -> Result<BTreeMap<FullName, Vec<(TeamSlug, Permission)>>, Error> {
+    if present.len() <= WORKSPACES_ONE_BY_ONE {
+        let answers = present.iter().map(|repository| async move {
+            Ok::<_, Error>((repository.clone(), github.repository_teams(repository).await?))
+        });
+        return Ok(try_join_all(answers).await?.into_iter().collect());
+    }
+    let wanted: BTreeMap<String, &FullName> =
+        present.iter().map(|name| (name.to_string().to_ascii_lowercase(), name)).collect();
+    let mut accesses: BTreeMap<FullName, Vec<_>> = present.iter().map(|name| (name.clone(), Vec::new())).collect();
+    for team in github.all_teams(organization).await? {
+        for (repository, permission) in team.repositories {
+            let Some(&name) = wanted.get(&repository.to_string().to_ascii_lowercase()) else { continue };
+            accesses.entry(name.clone()).or_default().push((team.slug.clone(), permission));
+        }
+    }
+    Ok(accesses)
+}
+
+impl GitHub {
+    pub(super) fn tell(&self, name: &TenantName, subject: &Subject, seen: &mut Seen) {
+        self.tell_missing_teams(name, subject, seen);
+        self.tell_missing_template(name, subject, seen);
+        let Some(entry) = subject.any_entry() else { return };
+        let wanted = self.surroundings.repository(entry);
+        let id = ObjectId::Repository(wanted.clone());
+        match self.repositories.get(name) {
+            Some(Answer::Present(state)) if state.full_name.is(&wanted.to_string()) => {
+                let ownership = ownership(subject.memory.as_ref(), state);
+                if ownership == Ownership::Ours {
+                    seen.repository =
+                        Some(RememberedRepository { node_id: state.node_id.clone(), full_name: wanted.clone() });
+                }
+                self.tell_accesses(&wanted, state, seen);
+                self.tell_keys(name, &wanted, state, seen);
+                seen.observed.facts.last_push = state.pushed_at;
+                seen.observed.facts.open_pulls = state.open_pulls;
+                let object = Object::Repository(state.repository.clone());
+                seen.sight(id, Sighting::Present { object, ownership });
+            }
+            Some(Answer::Present(state)) => seen.problem(
+                Place::Repository(name.clone()),
+                format!("the workspace of `{name}` is called `{}` on GitHub, and `{wanted}` in the file", state.full_name),
+                Some("make both the same: Tenantry does not rename repositories yet".to_owned()),
+            ),
+            // A repository that we know of is not gone because it cannot be seen.
+            Some(Answer::Absent) if remembered(subject.memory.as_ref()).is_some() => {
+                let reason = "it is remembered and cannot be seen; was it deleted, or the App's access to it?".to_owned();
+                seen.sight(id, Sighting::Unreadable { reason });
+            }
+            Some(Answer::Absent) => seen.sight(id, Sighting::Absent),
+            Some(Answer::Unreadable(reason)) => seen.sight(id, Sighting::Unreadable { reason: reason.clone() }),
+            None => seen.sight(id, Sighting::Unreadable { reason: "GitHub did not answer for it".to_owned() }),
+        }
+        tell_the_rest_absent(subject, seen);
+    }
+
+    fn tell_missing_teams(&self, name: &TenantName, subject: &Subject, seen: &mut Seen) {
+        for team in subject.wanted_teams().filter(|team| !self.teams.contains(team)) {
+            seen.problem(
+                Place::Team(name.clone(), team.clone()),
+                format!("team `{team}` does not exist in `{}`", self.surroundings.organization),
+                did_you_mean(team.as_str(), self.all_teams.iter().map(String::as_str)),
+            );
+        }
+    }
+
+    fn tell_missing_template(&self, name: &TenantName, subject: &Subject, seen: &mut Seen) {
+        let Some(template) = subject.entry.as_ref().and_then(|entry| entry.repository.template.as_ref()) else {
+            return;
+        };
+        let wrong = match self.templates.get(template) {
+            None => return,
+            Some(Answer::Present(state)) if state.is_template => return,
+            Some(Answer::Present(_)) => "is not marked as a template on GitHub".to_owned(),
+            Some(Answer::Absent) => "does not exist, or the App cannot see it".to_owned(),
+            Some(Answer::Unreadable(reason)) => format!("cannot be read: {reason}"),
+        };
+        seen.problem(Place::Template(name.clone()), format!("template `{template}` {wrong}"), None);
+    }
+
+    fn tell_accesses(&self, repository: &FullName, state: &RepositoryState, seen: &mut Seen) {
+        for (team, permission) in self.accesses.get(&state.full_name).into_iter().flatten() {
+            let id = ObjectId::TeamAccess { repository: repository.clone(), team: team.clone() };
+            seen.sight(id, ours(Object::TeamAccess(Access { permission: *permission })));
+        }
+        for (login, permission) in state.collaborators.iter().flatten() {
+            let id = ObjectId::Collaborator { repository: repository.clone(), login: login.clone() };
+            seen.sight(id, ours(Object::Collaborator(Access { permission: *permission })));
+        }
+    }
+
+    fn tell_keys(&self, tenant: &TenantName, repository: &FullName, state: &RepositoryState, seen: &mut Seen) {
+        let secret = seen.public_key.as_deref().and_then(keys::fingerprint);
+        let held = secret.or_else(|| seen.observed.memory.as_ref().and_then(|memory| memory.key.clone()));
+        let title = self.surroundings.key_title(tenant);
+        for Key { title: found, read_only, public_key } in &state.keys {
+            let Some(fingerprint) = keys::fingerprint(public_key) else { continue };
+            let key = DeployKey { read_only: *read_only };
+            if Some(&fingerprint) == held.as_ref() {
+                let id = ObjectId::DeployKey { repository: repository.clone(), title: title.clone() };
+                seen.sight(id, ours(Object::DeployKey(key)));
+            } else if !is_of_another_cluster(found, &title, tenant) {
+                let id =
+                    ObjectId::StrangeKey { repository: repository.clone(), title: found.clone(), fingerprint };
+                seen.sight(id, ours(Object::StrangeKey(key)));
+            }
+        }
+    }
+}
+
+/// Wanted on the workspace and not seen there.
+fn tell_the_rest_absent(subject: &Subject, seen: &mut Seen) {
+    for id in subject.desired.objects.keys() {
+        match id {
+            ObjectId::TeamAccess { .. } | ObjectId::DeployKey { .. } => {
+                seen.observed.sightings.entry(id.clone()).or_insert(Sighting::Absent);
+            }
+            ObjectId::Manifest(_)
+            | ObjectId::Repository(_)
+            | ObjectId::Collaborator { .. }
+            | ObjectId::Credentials { .. }
+            | ObjectId::StrangeKey { .. } => {}
+        }
+    }
+}
+
+fn ours(object: Object) -> Sighting {
+    Sighting::Present { object, ownership: Ownership::Ours }
+}
+
+/// Each cluster's Tenantry registers a key of its own: `tenantry/<cluster>/<tenant>`.
+fn is_of_another_cluster(found: &str, title: &str, tenant: &TenantName) -> bool {
+    found != title && found.starts_with("tenantry/") && found.ends_with(&format!("/{tenant}"))
+}
+
+/// A workspace is ours if its id is remembered, or, the id still missing, if it came after the `Tenant` object and holds
+/// nothing, or nothing but our first commit.
+fn ownership(memory: Option<&Memory>, state: &RepositoryState) -> Ownership {
+    let Some(memory) = memory else { return Ownership::Offered };
+    if let Some(repository) = &memory.repository {
+        let same = repository.node_id == state.node_id;
+        return if same { Ownership::Ours } else { Ownership::Offered };
+    }
+    // GitHub's clock and the cluster's may differ by a little.
+    let slack = jiff::SignedDuration::from_secs(60);
+    let came_after = state.created_at >= memory.created_at.checked_sub(slack).unwrap_or(memory.created_at);
+    let untouched = state.empty || state.only_commit.as_ref().is_some_and(|commit| commit.message == FIRST_COMMIT);
+    let unfinished = memory.progress != Progress::Finished;
+    if came_after && untouched && unfinished { Ownership::Ours } else { Ownership::Offered }
+}
