@@ -15,6 +15,7 @@ pub mod observe;
 pub mod observed;
 pub mod plan;
 pub mod queue;
+pub mod render;
 pub mod report;
 pub mod tenants;
 pub mod webhook;

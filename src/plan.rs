@@ -7,7 +7,7 @@ pub mod fields;
 pub mod fingerprint;
 pub mod guard;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 
@@ -155,6 +155,13 @@ impl Plan {
 }
 
 impl TenantPlan {
+    fn makes_a_key_pair(&self) -> bool {
+        let makes = |step: &Step| {
+            matches!(step.id, ObjectId::Credentials { .. }) && step.change.target().is_some()
+        };
+        self.steps.iter().any(makes)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty() && self.problems.is_empty()
     }
@@ -181,7 +188,16 @@ pub fn of_tenant(before: Option<&Desired>, desired: &Desired, observed: &Observe
         unchanged: Unchanged::default(),
     };
     for (id, object) in &desired.objects {
-        match compare(desired, observed, id, object) {
+        let comparison = match compare(desired, observed, id, object) {
+            // The key on GitHub belongs to the pair that this plan replaces.
+            Comparison::Same | Comparison::Differs(Change::Update { .. })
+                if matches!(id, ObjectId::DeployKey { .. }) && plan.makes_a_key_pair() =>
+            {
+                Comparison::Differs(Change::Create(object.clone()))
+            }
+            comparison => comparison,
+        };
+        match comparison {
             Comparison::Same => *side_count(&mut plan.unchanged, id.side()) += 1,
             Comparison::Wrong(problem) => plan.problems.push(problem),
             Comparison::Differs(change) => {

@@ -60,11 +60,11 @@ pub struct Promise {
 }
 
 impl Promise {
-    /// The promise that showing this plan makes.
+    /// The promise that showing this plan makes: nothing that the plan shows as held.
     pub fn of(plan: &Plan) -> Self {
         let wider = plan
             .steps()
-            .filter(|(_, step)| step.effect == Effect::Wider);
+            .filter(|(_, step)| step.effect == Effect::Wider && step.hold.is_none());
         Self {
             plan: of_plan(plan),
             wider: wider.map(|(tenant, step)| of_step(tenant, step)).collect(),

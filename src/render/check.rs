@@ -1,0 +1,148 @@
+//! A check run's conclusion and texts, within GitHub's limits.
+
+use crate::plan::{Plan, Promise};
+use crate::render::annotations::File;
+use crate::render::comment::{self, Setting};
+use crate::render::tree::{self, Color};
+use crate::render::{counted, escape, headline, short_commit};
+use crate::report::{Report, Verdict};
+use crate::tenants::diagnostic::Diagnostic;
+
+/// Characters of a title that GitHub shows in a list without cutting it.
+const LONGEST_TITLE: usize = 100;
+/// GitHub takes 65,535 characters of `summary` and as many of `text`; counted in bytes here.
+const LONGEST_TEXT: usize = 65_000;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckText {
+    pub conclusion: Conclusion,
+    pub title: String,
+    pub summary: String,
+    pub text: String,
+}
+
+crate::words::words! {
+    /// How a check run ends, in the API's words.
+    Conclusion {
+        Success = "success",
+        Failure = "failure",
+        ActionRequired = "action_required",
+        Neutral = "neutral",
+    }
+}
+
+/// The plan of a pull request, a branch or a merge group; its text carries the [`Promise`].
+pub fn plan_check(plan: &Plan) -> CheckText {
+    let wrong = plan.problems().count();
+    let conclusion = if wrong == 0 {
+        Conclusion::Success
+    } else {
+        Conclusion::Failure
+    };
+    let mut summary = match wrong {
+        0 if plan.is_empty() => "What the file wants is there already.".to_owned(),
+        0 => "This is what the merge does, or less.".to_owned(),
+        wrong => format!(
+            "{}, each at its line, and each holding its own tenant and no other.",
+            counted(wrong, "problem")
+        ),
+    };
+    summary.push_str(
+        " Removals are shown and not done yet; that Flux is locked down is not verified.",
+    );
+    CheckText {
+        conclusion,
+        title: capitalized(&headline::of_plan_within(plan, LONGEST_TITLE)),
+        summary,
+        text: full(
+            &Promise::of(plan).to_marker(),
+            &tree::of_plan(plan, Color::Never),
+        ),
+    }
+}
+
+/// The file has errors, and there is no plan; each error is an annotation too.
+pub fn impossible_check(findings: &[Diagnostic], file: &File) -> CheckText {
+    let errors = counted(findings.len(), "error");
+    CheckText {
+        conclusion: Conclusion::Failure,
+        title: format!("Not possible: {errors}"),
+        summary: format!(
+            "{errors} in {}. Nothing of it is applied; what was accepted last stays.",
+            escape::code(file.path)
+        ),
+        text: comment::findings_list(findings, file, LONGEST_TEXT),
+    }
+}
+
+/// The commit leaves the file as it was.
+pub fn untouched_check(file: &str) -> CheckText {
+    plain(
+        Conclusion::Success,
+        "The file is not touched",
+        &format!("{} is as it was.", escape::code(file)),
+    )
+}
+
+/// The work on this commit was left to a newer one.
+pub fn superseded_check(by: &str) -> CheckText {
+    let by = short_commit(by);
+    plain(
+        Conclusion::Neutral,
+        &format!("Superseded by {by}"),
+        &format!(
+            "{} came before this was begun; its check has the outcome.",
+            escape::code(by)
+        ),
+    )
+}
+
+/// What an apply did.
+pub fn report_check(report: &Report, setting: &Setting) -> CheckText {
+    let (word, conclusion) = match report.verdict() {
+        Verdict::Applied => ("Applied", Conclusion::Success),
+        Verdict::Held => ("Held", Conclusion::ActionRequired),
+        Verdict::Failed => ("Failed", Conclusion::Failure),
+    };
+    CheckText {
+        conclusion,
+        title: format!("{word}: {}", headline::of_report(report))
+            .chars()
+            .take(LONGEST_TITLE)
+            .collect(),
+        summary: comment::report_summary(report, setting),
+        text: full("", &tree::of_report(report, Color::Never)),
+    }
+}
+
+fn plain(conclusion: Conclusion, title: &str, summary: &str) -> CheckText {
+    CheckText {
+        conclusion,
+        title: title.to_owned(),
+        summary: summary.to_owned(),
+        text: String::new(),
+    }
+}
+
+/// In a `<pre>` and not in a fence, which text could close; cut between lines, and saying so.
+fn full(marker: &str, tree: &str) -> String {
+    const NOTE: &str =
+        "</pre>\n\nCut here: GitHub takes no longer text. `tenantry plan` prints the whole.\n";
+    let mut text = format!("{marker}\n<pre>\n");
+    let lines = escape::preformatted(tree);
+    for line in lines.split_inclusive('\n') {
+        if text.len() + line.len() + NOTE.len() > LONGEST_TEXT {
+            return text + NOTE;
+        }
+        text.push_str(line);
+    }
+    text + "</pre>\n"
+}
+
+fn capitalized(text: &str) -> String {
+    let mut characters = text.chars();
+    let first = characters
+        .next()
+        .map(|first| first.to_uppercase().to_string());
+    first.unwrap_or_default() + characters.as_str()
+}
