@@ -22,7 +22,7 @@ use serde_json::Value;
 pub use crate::github::app::{App, Installation, OwnerKind};
 pub use crate::github::error::{Error, ErrorKind};
 pub use crate::github::pulls::{MergeCommit, Mergeable, OpenPull, Pull, PullOfCommit};
-pub use crate::github::reports::{Annotation, CheckRun, Comment, Conclusion, NewCheck, Reporter};
+pub use crate::github::reports::{CheckRun, Comment, NewCheck, Reporter};
 pub use crate::github::repositories::{ControlRepository, Key, OnlyCommit, RepositoryState, Seen};
 pub use crate::github::teams::TeamState;
 pub use crate::github::workspaces::{Created, NewRepository, RepositoryChange, Writer};

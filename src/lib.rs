@@ -4,6 +4,8 @@ mod words;
 
 pub mod apply;
 pub mod cli;
+pub mod compare;
+pub mod config;
 pub mod desired;
 pub mod flux;
 pub mod github;

@@ -1,7 +1,7 @@
 //! Checks and comments on one control repo.
 
 use http::Method;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::github::error::Error;
@@ -20,44 +20,20 @@ pub struct Reporter {
     repository: FullName,
 }
 
-/// How a check run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Conclusion {
-    Success,
-    Failure,
-    Neutral,
-    ActionRequired,
-}
-
 /// A check run as it is to be; in progress where there is no conclusion.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct NewCheck {
     pub name: &'static str,
     pub head: String,
-    pub conclusion: Option<Conclusion>,
+    /// GitHub's word: `success`, `failure`, …
+    pub conclusion: Option<&'static str>,
     pub title: String,
     pub summary: String,
     pub text: String,
     /// The fingerprint of the plan that it shows.
     pub external_id: Option<String>,
-    pub annotations: Vec<Annotation>,
-}
-
-/// A remark on lines of a file, beginning at 1.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Annotation {
-    pub path: String,
-    pub start_line: usize,
-    pub end_line: usize,
-    /// GitHub takes columns only where both lines are the same.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub start_column: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub end_column: Option<usize>,
-    pub annotation_level: &'static str,
-    pub title: String,
-    pub message: String,
+    /// In the form that GitHub takes; any number.
+    pub annotations: Vec<Value>,
 }
 
 /// A check run as it is.
@@ -201,7 +177,7 @@ impl Reporter {
     }
 }
 
-fn first_annotations(check: &NewCheck) -> &[Annotation] {
+fn first_annotations(check: &NewCheck) -> &[Value] {
     check
         .annotations
         .chunks(ANNOTATIONS)
@@ -209,7 +185,7 @@ fn first_annotations(check: &NewCheck) -> &[Annotation] {
         .unwrap_or_default()
 }
 
-fn body(check: &NewCheck, annotations: &[Annotation]) -> Value {
+fn body(check: &NewCheck, annotations: &[Value]) -> Value {
     let mut output = json!({
         "title": check.title,
         "summary": shortened(&check.summary),
