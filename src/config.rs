@@ -56,10 +56,10 @@ pub struct ServeArgs {
     #[arg(long, env = "TENANTRY_CONTROL_REPOS", value_delimiter = ',')]
     pub control_repos: Vec<FullName>,
     /// Public address: `POST /webhook` alone
-    #[arg(long, env = "TENANTRY_LISTEN", default_value = "0.0.0.0:3000")]
+    #[arg(long, env = "TENANTRY_LISTEN", default_value = "0.0.0.0:3000", value_parser = address)]
     pub listen: SocketAddr,
     /// Address of `/healthz`, `/readyz` and `/metrics`
-    #[arg(long, env = "TENANTRY_ADMIN_LISTEN", default_value = "127.0.0.1:9090")]
+    #[arg(long, env = "TENANTRY_ADMIN_LISTEN", default_value = "127.0.0.1:9090", value_parser = address)]
     pub admin_listen: SocketAddr,
     /// How often everything is compared, drift included
     #[arg(long, env = "TENANTRY_RESYNC", default_value = "10m", value_parser = duration)]
@@ -174,4 +174,11 @@ fn duration(text: &str) -> Result<Duration, String> {
         return Err("must be longer than nothing".to_owned());
     }
     Ok(Duration::from_secs(period.seconds))
+}
+
+/// `host:port`, with or without brackets: a pod's IPv6 address comes without.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let bracketed = text.rsplit_once(':').map(|(host, port)| format!("[{host}]:{port}"));
+    let parsed = text.parse().ok().or_else(|| bracketed?.parse().ok());
+    parsed.ok_or_else(|| "is not an address and a port, as in `0.0.0.0:3000`".to_owned())
 }

@@ -208,14 +208,9 @@ async fn secret(
     // A Secret is readable only in a control namespace that is ours and therefore has our binding.
     match cluster.credentials(&namespace).await {
         Ok(key) => Ok(Some((name.clone(), Ok(key)))),
-        Err(Error::Forbidden { .. })
-            if subject
-                .memory
-                .as_ref()
-                .is_none_or(|memory| memory.key.is_none()) =>
-        {
-            Ok(Some((name.clone(), Ok(None))))
-        }
+        // Without our binding, which the plan restores: then what is remembered has to do.
+        Err(Error::Forbidden { .. }) if subject.memory.as_ref().is_some_and(|memory| memory.key.is_some()) => Ok(None),
+        Err(Error::Forbidden { .. }) => Ok(Some((name.clone(), Ok(None)))),
         Err(error @ Error::Unavailable { .. }) => Err(error),
         Err(error) => Ok(Some((name.clone(), Err(error.to_string())))),
     }
