@@ -82,7 +82,16 @@ impl Bot {
         )?;
         tracing::info!(app = app.slug, id = app.id, "GitHub knows the App");
         let controls = Mutex::default();
-        Ok(Self { shared: Arc::new(Shared { github, app, cluster, setup, queue, controls }) })
+        Ok(Self {
+            shared: Arc::new(Shared {
+                github,
+                app,
+                cluster,
+                setup,
+                queue,
+                controls,
+            }),
+        })
     }
 
     /// Compares everything, now and each time the resync interval has passed.
@@ -101,17 +110,29 @@ impl Bot {
             return;
         }
         if let Event::Installation { owner } = &delivery.event {
-            let of_owner = |repository: &&FullName| repository.owner.as_str().eq_ignore_ascii_case(owner);
+            let of_owner =
+                |repository: &&FullName| repository.owner.as_str().eq_ignore_ascii_case(owner);
             for repository in self.shared.setup.control_repos.iter().filter(of_owner) {
                 self.forget(repository);
                 self.push(repository, Work::resync());
             }
             return;
         }
-        let Some(full_name) = &delivery.repository else { return };
-        let repository = self.shared.setup.control_repos.iter().find(|control| control.is(full_name));
+        let Some(full_name) = &delivery.repository else {
+            return;
+        };
+        let repository = self
+            .shared
+            .setup
+            .control_repos
+            .iter()
+            .find(|control| control.is(full_name));
         let Some(repository) = repository else {
-            tracing::debug!(delivery = delivery.id, repository = full_name, "not a control repo");
+            tracing::debug!(
+                delivery = delivery.id,
+                repository = full_name,
+                "not a control repo"
+            );
             return;
         };
         if let Some(work) = self.work(&delivery.event) {
@@ -122,26 +143,49 @@ impl Bot {
 
     fn work(&self, event: &Event) -> Option<Work> {
         match event {
-            Event::Pull { number, action: PullAction::Changed } => Some(Work::Plan { number: *number, looks: 0 }),
+            Event::Pull {
+                number,
+                action: PullAction::Changed,
+            } => Some(Work::Plan {
+                number: *number,
+                looks: 0,
+            }),
             Event::Push { deleted: true, .. } => None,
-            Event::Push { branch, after, paths, .. } => Some(Work::Pushed {
+            Event::Push {
+                branch,
+                after,
+                paths,
+                ..
+            } => Some(Work::Pushed {
                 branch: branch.clone(),
                 commit: after.clone(),
                 may_touch: paths.may_hold(&self.shared.setup.tenants_file),
             }),
             Event::MergeGroup { head, .. } => Some(Work::PlanCommit { head: head.clone() }),
             Event::CheckRerequested { head, .. } => Some(Work::Recheck { head: head.clone() }),
-            Event::Comment { number, author, body } => command::parse(body).map(|command| Work::Answer {
+            Event::Comment {
+                number,
+                author,
+                body,
+            } => command::parse(body).map(|command| Work::Answer {
                 number: *number,
                 author: author.clone(),
                 command,
             }),
-            Event::Pull { action: PullAction::Closed, .. } | Event::Installation { .. } | Event::Ignored => None,
+            Event::Pull {
+                action: PullAction::Closed,
+                ..
+            }
+            | Event::Installation { .. }
+            | Event::Ignored => None,
         }
     }
 
     fn push(&self, repository: &FullName, work: Work) {
-        self.shared.queue.push(Job { repository: repository.clone(), work });
+        self.shared.queue.push(Job {
+            repository: repository.clone(),
+            work,
+        });
     }
 
     /// Does one job. What goes wrong is logged here, once, with its causes.
@@ -153,7 +197,8 @@ impl Bot {
                 // Whatever refused the control repo may have been cured by then.
                 self.forget(&job.repository);
                 let after = self.shared.setup.pace.retry;
-                job.again().map_or(Next::Done, |job| Next::Again { job, after })
+                job.again()
+                    .map_or(Next::Done, |job| Next::Again { job, after })
             }
         }
     }
@@ -163,17 +208,35 @@ impl Bot {
         match &job.work {
             Work::Plan { number, looks } => self.plan_pull(&control, *number, *looks).await,
             Work::PlanCommit { head } => self.plan_commit(&control, head).await,
-            Work::Pushed { branch, commit, may_touch } => {
+            Work::Pushed {
+                branch,
+                commit,
+                may_touch,
+            } => {
                 if *branch == control.default_branch {
                     self.push(&job.repository, Work::merged(commit, *may_touch));
-                } else if *may_touch && !self.reader(&control).heads_open_pull(&control.repository, branch).await? {
-                    self.push(&job.repository, Work::PlanCommit { head: commit.clone() });
+                } else if *may_touch
+                    && !self
+                        .reader(&control)
+                        .heads_open_pull(&control.repository, branch)
+                        .await?
+                {
+                    self.push(
+                        &job.repository,
+                        Work::PlanCommit {
+                            head: commit.clone(),
+                        },
+                    );
                 }
                 Ok(Next::Done)
             }
             Work::Reconcile(reconcile) => self.reconcile(&control, reconcile).await,
             Work::Recheck { head } => self.recheck(&control, head).await,
-            Work::Answer { number, author, command } => self.answer(&control, *number, author, *command).await,
+            Work::Answer {
+                number,
+                author,
+                command,
+            } => self.answer(&control, *number, author, *command).await,
         }
     }
 
@@ -181,22 +244,43 @@ impl Bot {
     async fn recheck(&self, control: &Control, head: &str) -> anyhow::Result<Next<Job>> {
         let reader = self.reader(control);
         let repository = &control.repository;
-        if reader.branch_tip(repository, &control.default_branch).await?.as_deref() == Some(head) {
+        if reader
+            .branch_tip(repository, &control.default_branch)
+            .await?
+            .as_deref()
+            == Some(head)
+        {
             self.push(repository, Work::merged(head, false));
             return Ok(Next::Done);
         }
         // A check on the head of a fork does not name its pull request, so all open ones are looked through.
-        let pulls = reader.open_pulls(repository, &control.default_branch).await?;
+        let pulls = reader
+            .open_pulls(repository, &control.default_branch)
+            .await?;
         match pulls.iter().find(|pull| pull.head == head) {
-            Some(pull) => self.push(repository, Work::Plan { number: pull.number, looks: 0 }),
-            None => self.push(repository, Work::PlanCommit { head: head.to_owned() }),
+            Some(pull) => self.push(
+                repository,
+                Work::Plan {
+                    number: pull.number,
+                    looks: 0,
+                },
+            ),
+            None => self.push(
+                repository,
+                Work::PlanCommit {
+                    head: head.to_owned(),
+                },
+            ),
         }
         Ok(Next::Done)
     }
 }
 
 /// The present; everything below is given it.
-#[expect(clippy::disallowed_methods, reason = "flows are where the clock is read")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "flows are where the clock is read"
+)]
 fn now() -> Timestamp {
     Timestamp::now()
 }

@@ -178,7 +178,9 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 /// `host:port`, with or without brackets: a pod's IPv6 address comes without.
 fn address(text: &str) -> Result<SocketAddr, String> {
-    let bracketed = text.rsplit_once(':').map(|(host, port)| format!("[{host}]:{port}"));
+    let bracketed = text
+        .rsplit_once(':')
+        .map(|(host, port)| format!("[{host}]:{port}"));
     let parsed = text.parse().ok().or_else(|| bracketed?.parse().ok());
     parsed.ok_or_else(|| "is not an address and a port, as in `0.0.0.0:3000`".to_owned())
 }

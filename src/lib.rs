@@ -20,5 +20,6 @@ pub mod plan;
 pub mod queue;
 pub mod render;
 pub mod report;
+pub mod serve;
 pub mod tenants;
 pub mod webhook;

@@ -67,11 +67,22 @@ impl Report {
         for (name, earlier) in &mut self.tenants {
             match later.tenants.remove(name) {
                 Some(again) => earlier.absorb(again),
-                None => earlier.outcomes.iter_mut().for_each(|(_, outcome)| outcome.turn_out_done()),
+                None => earlier
+                    .outcomes
+                    .iter_mut()
+                    .for_each(|(_, outcome)| outcome.turn_out_done()),
             }
         }
         self.tenants.append(&mut later.tenants);
         self.unchanged = later.unchanged;
+    }
+
+    pub fn problems(&self) -> impl Iterator<Item = (&TenantName, &Problem)> {
+        let of_one = |(name, tenant)| {
+            let tenant: &TenantReport = tenant;
+            tenant.problems.iter().map(move |problem| (name, problem))
+        };
+        self.tenants.iter().flat_map(of_one)
     }
 
     /// Whether anything was written.
@@ -110,10 +121,14 @@ impl Outcome {
 
 impl TenantReport {
     fn absorb(&mut self, again: TenantReport) {
-        self.outcomes.retain(|(step, _)| again.outcomes.iter().all(|(other, _)| other.id != step.id));
-        self.outcomes.iter_mut().for_each(|(_, outcome)| outcome.turn_out_done());
+        self.outcomes
+            .retain(|(step, _)| again.outcomes.iter().all(|(other, _)| other.id != step.id));
+        self.outcomes
+            .iter_mut()
+            .for_each(|(_, outcome)| outcome.turn_out_done());
         self.outcomes.extend(again.outcomes);
-        self.outcomes.sort_by(|(one, _), (two, _)| one.id.cmp(&two.id));
+        self.outcomes
+            .sort_by(|(one, _), (two, _)| one.id.cmp(&two.id));
         self.problems = again.problems;
     }
 

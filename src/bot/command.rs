@@ -33,14 +33,21 @@ impl Bot {
         author: &str,
         command: Command,
     ) -> anyhow::Result<Next<Job>> {
-        let permission = self.reader(control).permission_of(&control.repository, author).await?;
+        let permission = self
+            .reader(control)
+            .permission_of(&control.repository, author)
+            .await?;
         if permission.is_none_or(|permission| permission < Permission::Push) {
             tracing::info!(repository = %control.repository, number, "a command of somebody without write access");
             return Ok(Next::Done);
         }
         match command {
             Command::Plan => self.push(&control.repository, Work::Plan { number, looks: 0 }),
-            Command::Help => self.reporter(control).create_comment(number, &comment::help()).await?,
+            Command::Help => {
+                self.reporter(control)
+                    .create_comment(number, &comment::help())
+                    .await?
+            }
         }
         Ok(Next::Done)
     }

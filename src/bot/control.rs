@@ -34,13 +34,20 @@ impl Bot {
         let reader = self.shared.github.reader(installation);
         let found = reader.control_repository(repository).await?;
         let Some(found) = found else {
-            bail!("the control repo `{repository}` does not exist, or the App's installation does not include it");
+            bail!(
+                "the control repo `{repository}` does not exist, or the App's installation does not include it"
+            );
         };
         if found.owner == OwnerKind::User {
-            bail!("the control repo `{repository}` belongs to a user: an App cannot create a user's repositories, so move it to an organisation");
+            bail!(
+                "the control repo `{repository}` belongs to a user: an App cannot create a user's repositories, so move it to an organisation"
+            );
         }
-        let control =
-            Control { repository: repository.clone(), default_branch: found.default_branch, installation };
+        let control = Control {
+            repository: repository.clone(),
+            default_branch: found.default_branch,
+            installation,
+        };
         self.controls().insert(repository.clone(), control.clone());
         Ok(control)
     }
@@ -50,16 +57,30 @@ impl Bot {
     }
 
     fn controls(&self) -> std::sync::MutexGuard<'_, std::collections::BTreeMap<FullName, Control>> {
-        self.shared.controls.lock().expect("no code panics while it holds the control repos")
+        self.shared
+            .controls
+            .lock()
+            .expect("no code panics while it holds the control repos")
     }
 
     async fn installation(&self, owner: &Login) -> anyhow::Result<u64> {
-        let found = self.shared.github.installation(owner).await.context("look for the App's installation")?;
+        let found = self
+            .shared
+            .github
+            .installation(owner)
+            .await
+            .context("look for the App's installation")?;
         match found {
-            None => bail!("the App is not installed on `{owner}`: install it there, on all repositories"),
-            Some(found) if found.suspended => bail!("the App's installation on `{owner}` is suspended"),
+            None => bail!(
+                "the App is not installed on `{owner}`: install it there, on all repositories"
+            ),
+            Some(found) if found.suspended => {
+                bail!("the App's installation on `{owner}` is suspended")
+            }
             Some(found) if found.owner == OwnerKind::User => {
-                bail!("`{owner}` is a user: an App cannot create a user's repositories, so use an organisation")
+                bail!(
+                    "`{owner}` is a user: an App cannot create a user's repositories, so use an organisation"
+                )
             }
             Some(found) => Ok(found.id),
         }
@@ -70,7 +91,9 @@ impl Bot {
     }
 
     pub(super) fn reporter(&self, control: &Control) -> Reporter {
-        self.shared.github.reporter(control.installation, &control.repository)
+        self.shared
+            .github
+            .reporter(control.installation, &control.repository)
     }
 
     pub(super) fn parse(&self, control: &Control, text: &str) -> Parsed {
@@ -82,7 +105,11 @@ impl Bot {
     }
 
     /// Where the tenants of this file live.
-    pub(super) async fn target(&self, control: &Control, organization: &Login) -> anyhow::Result<Target> {
+    pub(super) async fn target(
+        &self,
+        control: &Control,
+        organization: &Login,
+    ) -> anyhow::Result<Target> {
         let installation = if *organization == control.repository.owner {
             control.installation
         } else {
@@ -102,6 +129,10 @@ impl Bot {
     }
 
     pub(super) fn eyes<'a>(&'a self, target: &'a Target) -> Eyes<'a> {
-        Eyes { github: &target.reader, cluster: self.shared.cluster.reader(), surroundings: &target.surroundings }
+        Eyes {
+            github: &target.reader,
+            cluster: self.shared.cluster.reader(),
+            surroundings: &target.surroundings,
+        }
     }
 }

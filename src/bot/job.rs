@@ -20,12 +20,20 @@ pub enum Work {
     /// Plan a commit that is no pull request's: of another branch, or of a merge group.
     PlanCommit { head: String },
     /// Something was pushed; whether it is to be applied or planned depends on the branch.
-    Pushed { branch: String, commit: String, may_touch: bool },
+    Pushed {
+        branch: String,
+        commit: String,
+        may_touch: bool,
+    },
     /// Make live what the default branch wants.
     Reconcile(Reconcile),
     /// Somebody asks for a check again.
     Recheck { head: String },
-    Answer { number: u64, author: String, command: Command },
+    Answer {
+        number: u64,
+        author: String,
+        command: Command,
+    },
 }
 
 #[derive(Debug, Clone, Default)]
@@ -50,11 +58,18 @@ pub enum Key {
 
 impl Work {
     pub fn resync() -> Self {
-        Self::Reconcile(Reconcile { everything: true, ..Reconcile::default() })
+        Self::Reconcile(Reconcile {
+            everything: true,
+            ..Reconcile::default()
+        })
     }
 
     pub fn merged(commit: &str, replan: bool) -> Self {
-        Self::Reconcile(Reconcile { commits: vec![commit.to_owned()], replan, ..Reconcile::default() })
+        Self::Reconcile(Reconcile {
+            commits: vec![commit.to_owned()],
+            replan,
+            ..Reconcile::default()
+        })
     }
 }
 
@@ -64,10 +79,16 @@ impl Job {
         match self.work {
             Work::Answer { .. } => None,
             Work::Reconcile(reconcile) => {
-                let work = Work::Reconcile(Reconcile { retries: reconcile.retries + 1, ..reconcile });
+                let work = Work::Reconcile(Reconcile {
+                    retries: reconcile.retries + 1,
+                    ..reconcile
+                });
                 Some(Self { work, ..self })
             }
-            Work::Plan { .. } | Work::PlanCommit { .. } | Work::Pushed { .. } | Work::Recheck { .. } => Some(self),
+            Work::Plan { .. }
+            | Work::PlanCommit { .. }
+            | Work::Pushed { .. }
+            | Work::Recheck { .. } => Some(self),
         }
     }
 }
@@ -85,8 +106,12 @@ impl queue::Job for Job {
     fn key(&self) -> Key {
         let repository = self.repository.clone();
         match &self.work {
-            Work::Plan { number, .. } | Work::Answer { number, .. } => Key::Pull(repository, *number),
-            Work::PlanCommit { head } | Work::Recheck { head } => Key::Commit(repository, head.clone()),
+            Work::Plan { number, .. } | Work::Answer { number, .. } => {
+                Key::Pull(repository, *number)
+            }
+            Work::PlanCommit { head } | Work::Recheck { head } => {
+                Key::Commit(repository, head.clone())
+            }
             Work::Pushed { commit, .. } => Key::Commit(repository, commit.clone()),
             Work::Reconcile(_) => Key::Control(repository),
         }
@@ -95,12 +120,20 @@ impl queue::Job for Job {
     fn followed_by(self, newer: Self) -> Followed<Self> {
         match (self.work, newer.work) {
             (Work::Plan { .. }, work @ Work::Plan { .. })
-            | (Work::PlanCommit { .. }, work @ Work::PlanCommit { .. }) => Followed::ByOne(Self { work, ..newer }),
+            | (Work::PlanCommit { .. }, work @ Work::PlanCommit { .. }) => {
+                Followed::ByOne(Self { work, ..newer })
+            }
             (Work::Reconcile(older), Work::Reconcile(work)) => {
                 let work = Work::Reconcile(older.joined_with(work));
                 Followed::ByOne(Self { work, ..newer })
             }
-            (older, work) => Followed::InTurn(Self { work: older, ..self }, Self { work, ..newer }),
+            (older, work) => Followed::InTurn(
+                Self {
+                    work: older,
+                    ..self
+                },
+                Self { work, ..newer },
+            ),
         }
     }
 }

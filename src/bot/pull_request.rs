@@ -45,22 +45,38 @@ struct Commits<'a> {
 }
 
 impl Bot {
-    pub(super) async fn plan_pull(&self, control: &Control, number: u64, looks: u32) -> anyhow::Result<Next<Job>> {
+    pub(super) async fn plan_pull(
+        &self,
+        control: &Control,
+        number: u64,
+        looks: u32,
+    ) -> anyhow::Result<Next<Job>> {
         let reader = self.reader(control);
-        let Some(pull) = reader.pull(&control.repository, number).await?.filter(|pull| pull.open) else {
+        let Some(pull) = reader
+            .pull(&control.repository, number)
+            .await?
+            .filter(|pull| pull.open)
+        else {
             return Ok(Next::Done);
         };
         if pull.base_branch != control.default_branch {
             let text = check::elsewhere_check(&pull.base_branch, &control.default_branch);
-            return self.conclude(control, &pull.head, None, Outlook::of(text)).await;
+            return self
+                .conclude(control, &pull.head, None, Outlook::of(text))
+                .await;
         }
-        let untouched = pull.files.as_ref().is_some_and(|files| !files.contains(&self.shared.setup.tenants_file));
+        let untouched = pull
+            .files
+            .as_ref()
+            .is_some_and(|files| !files.contains(&self.shared.setup.tenants_file));
         if untouched {
             return self.untouched(control, &pull).await;
         }
         if pull.mergeable == Mergeable::Conflicting {
             let text = check::conflict_check(&self.shared.setup.tenants_file);
-            return self.conclude(control, &pull.head, Some(number), Outlook::of(text)).await;
+            return self
+                .conclude(control, &pull.head, Some(number), Outlook::of(text))
+                .await;
         }
         let Some(result) = current_merge(&pull) else {
             return self.wait_for_merge(control, &pull, looks).await;
@@ -76,37 +92,84 @@ impl Bot {
     }
 
     /// A commit of another branch or of a merge group, as its file would be applied.
-    pub(super) async fn plan_commit(&self, control: &Control, head: &str) -> anyhow::Result<Next<Job>> {
-        let base = self.reader(control).branch_tip(&control.repository, &control.default_branch).await?;
+    pub(super) async fn plan_commit(
+        &self,
+        control: &Control,
+        head: &str,
+    ) -> anyhow::Result<Next<Job>> {
+        let base = self
+            .reader(control)
+            .branch_tip(&control.repository, &control.default_branch)
+            .await?;
         let base = base.unwrap_or_default();
-        let commits =
-            Commits { pull: None, head, base_branch: &control.default_branch, base: &base, result: head };
+        let commits = Commits {
+            pull: None,
+            head,
+            base_branch: &control.default_branch,
+            base: &base,
+            result: head,
+        };
         self.plan_between(control, commits).await
     }
 
     /// The check goes green; a comment there is of an earlier state says so too.
     async fn untouched(&self, control: &Control, pull: &Pull) -> anyhow::Result<Next<Job>> {
-        let existing = self.reader(control).check_run(&control.repository, &pull.head, PLAN_CHECK, self.shared.app.id);
-        if existing.await?.is_some_and(|run| run.conclusion.as_deref() == Some("success")) {
+        let reader = self.reader(control);
+        let existing = reader
+            .check_run(
+                &control.repository,
+                &pull.head,
+                PLAN_CHECK,
+                self.shared.app.id,
+            )
+            .await?;
+        if existing.is_some_and(|run| run.conclusion.as_deref() == Some("success")) {
             return Ok(Next::Done);
         }
         let text = check::untouched_check(&self.shared.setup.tenants_file);
-        self.conclude(control, &pull.head, None, Outlook::of(text)).await
+        self.conclude(control, &pull.head, None, Outlook::of(text))
+            .await
     }
 
     /// GitHub merges for trial some time after it is asked; until then the check is in progress.
-    async fn wait_for_merge(&self, control: &Control, pull: &Pull, looks: u32) -> anyhow::Result<Next<Job>> {
+    async fn wait_for_merge(
+        &self,
+        control: &Control,
+        pull: &Pull,
+        looks: u32,
+    ) -> anyhow::Result<Next<Job>> {
         if looks >= LOOKS {
             let text = check::unmerged_check();
-            return self.conclude(control, &pull.head, Some(pull.number), Outlook::of(text)).await;
+            return self
+                .conclude(control, &pull.head, Some(pull.number), Outlook::of(text))
+                .await;
         }
-        self.begin(control, &pull.head, PLAN_CHECK, "Waiting for GitHub's merge commit").await?;
-        let work = Work::Plan { number: pull.number, looks: looks + 1 };
-        let job = Job { repository: control.repository.clone(), work };
-        Ok(Next::Again { job, after: self.shared.setup.pace.merge_commit })
+        self.begin(
+            control,
+            &pull.head,
+            PLAN_CHECK,
+            "Waiting for GitHub's merge commit",
+        )
+        .await?;
+        let work = Work::Plan {
+            number: pull.number,
+            looks: looks + 1,
+        };
+        let job = Job {
+            repository: control.repository.clone(),
+            work,
+        };
+        Ok(Next::Again {
+            job,
+            after: self.shared.setup.pace.merge_commit,
+        })
     }
 
-    async fn plan_between(&self, control: &Control, commits: Commits<'_>) -> anyhow::Result<Next<Job>> {
+    async fn plan_between(
+        &self,
+        control: &Control,
+        commits: Commits<'_>,
+    ) -> anyhow::Result<Next<Job>> {
         let reader = self.reader(control);
         let path = &self.shared.setup.tenants_file;
         let (before, after) = tokio::try_join!(
@@ -116,21 +179,32 @@ impl Bot {
         if before == after {
             let text = check::untouched_check(path);
             let outlook = match commits.pull {
-                Some(_) => Outlook { comment: Saying::Quiet(self.nothing(control, &commits)), ..Outlook::of(text) },
+                Some(_) => Outlook {
+                    comment: Saying::Quiet(self.nothing(control, &commits)),
+                    ..Outlook::of(text)
+                },
                 None => Outlook::of(text),
             };
-            return self.conclude(control, commits.head, commits.pull, outlook).await;
+            return self
+                .conclude(control, commits.head, commits.pull, outlook)
+                .await;
         }
-        self.begin(control, commits.head, PLAN_CHECK, "Planning").await?;
-        let outlook = match self.outlook(control, &commits, before.as_deref(), after.as_deref()).await {
+        self.begin(control, commits.head, PLAN_CHECK, "Planning")
+            .await?;
+        let outlook = match self
+            .outlook(control, &commits, before.as_deref(), after.as_deref())
+            .await
+        {
             Ok(outlook) => outlook,
             Err(error) => {
                 let text = check::not_planned_check(&format!("{error:#}"));
-                self.conclude(control, commits.head, None, Outlook::of(text)).await?;
+                self.conclude(control, commits.head, None, Outlook::of(text))
+                    .await?;
                 return Err(error);
             }
         };
-        self.conclude(control, commits.head, commits.pull, outlook).await
+        self.conclude(control, commits.head, commits.pull, outlook)
+            .await
     }
 
     async fn outlook(
@@ -143,13 +217,24 @@ impl Bot {
         let path = &self.shared.setup.tenants_file;
         let before = self.parse(control, before.unwrap_or("tenants: []\n"));
         let Some(text) = after else {
-            return Ok(self.impossible(control, commits, &[missing_file(path)], &File { path, text: "" }, &Plan::default(), &before));
+            return Ok(self.impossible(
+                control,
+                commits,
+                &[missing_file(path)],
+                &File { path, text: "" },
+                &Plan::default(),
+                &before,
+            ));
         };
         let parsed = self.parse(control, text);
         let mut findings = parsed.findings.clone();
         findings.extend(tenants::moved_namespaces(&before.sound.tenants, &parsed));
         findings.sort_by_key(|finding| finding.span.start);
-        let soundness = if findings.is_empty() { Soundness::Sound } else { Soundness::HasErrors };
+        let soundness = if findings.is_empty() {
+            Soundness::Sound
+        } else {
+            Soundness::HasErrors
+        };
         let file = File { path, text };
         let plan = match self.plan(control, commits, &parsed, soundness).await {
             // What the file names may be unreachable because the file is wrong.
@@ -171,7 +256,14 @@ impl Bot {
     ) -> anyhow::Result<Plan> {
         let target = self.target(control, &parsed.sound.organization).await?;
         let eyes = self.eyes(&target);
-        let draft = compare::tenants(eyes, &parsed.sound, soundness, Scope::Changed, commits.result).await?;
+        let draft = compare::tenants(
+            eyes,
+            &parsed.sound,
+            soundness,
+            Scope::Changed,
+            commits.result,
+        )
+        .await?;
         Ok(plan::foresee(draft.plan))
     }
 
@@ -191,7 +283,7 @@ impl Bot {
             None => Saying::Quiet(comment::nothing_comment(&setting)),
         };
         Outlook {
-            annotations: annotations::of_problems(&plan, &parsed.places, file),
+            annotations: annotations::of_problems(plan.problems(), &parsed.places, file),
             fingerprint: Some(plan::fingerprint::of_plan(&plan).to_string()),
             text: check::plan_check(&plan),
             comment,
@@ -210,7 +302,11 @@ impl Bot {
         let lines = lines(parsed);
         let setting = self.setting(control, commits, &lines, &lines);
         let mut annotations = annotations::of_diagnostics(findings, file);
-        annotations.extend(annotations::of_problems(plan, &parsed.places, file));
+        annotations.extend(annotations::of_problems(
+            plan.problems(),
+            &parsed.places,
+            file,
+        ));
         annotations.sort_by_key(|annotation| annotation.start_line);
         Outlook {
             annotations,
@@ -259,9 +355,21 @@ impl Bot {
         if let Some(number) = pull {
             self.say(control, number, &outlook.comment).await?;
         }
-        let Outlook { text, fingerprint, annotations, .. } = outlook;
-        let annotations = annotations.iter().map(|annotation| serde_json::json!(annotation)).collect();
-        let check = NewCheck { annotations, external_id: fingerprint, ..new_check(PLAN_CHECK, head, text) };
+        let Outlook {
+            text,
+            fingerprint,
+            annotations,
+            ..
+        } = outlook;
+        let annotations = annotations
+            .iter()
+            .map(|annotation| serde_json::json!(annotation))
+            .collect();
+        let check = NewCheck {
+            annotations,
+            external_id: fingerprint,
+            ..new_check(PLAN_CHECK, head, text)
+        };
         self.write_check(control, &check).await?;
         Ok(Next::Done)
     }
@@ -273,7 +381,10 @@ impl Bot {
             Saying::Nothing => return Ok(()),
         };
         let reporter = self.reporter(control);
-        match reporter.find_comment(number, MARKER, &self.shared.app.bot_login()).await? {
+        match reporter
+            .find_comment(number, MARKER, &self.shared.app.bot_login())
+            .await?
+        {
             Some(comment) if comment.body == *text => {}
             Some(comment) => reporter.update_comment(comment.id, text).await?,
             None if create => reporter.create_comment(number, text).await?,
@@ -283,7 +394,12 @@ impl Bot {
     }
 
     /// Edits the comment of a pull request, if it has one.
-    pub(super) async fn edit_comment(&self, control: &Control, number: u64, text: String) -> anyhow::Result<()> {
+    pub(super) async fn edit_comment(
+        &self,
+        control: &Control,
+        number: u64,
+        text: String,
+    ) -> anyhow::Result<()> {
         self.say(control, number, &Saying::Quiet(text)).await
     }
 
@@ -295,7 +411,10 @@ impl Bot {
         name: &'static str,
         title: &str,
     ) -> anyhow::Result<()> {
-        let existing = self.reader(control).check_run(&control.repository, head, name, self.shared.app.id).await?;
+        let existing = self
+            .reader(control)
+            .check_run(&control.repository, head, name, self.shared.app.id)
+            .await?;
         if existing.is_some_and(|run| run.status != "completed") {
             return Ok(());
         }
@@ -312,9 +431,20 @@ impl Bot {
 
     /// Concludes the check that is in progress. A concluded one is followed by a new one: GitHub would add the new
     /// annotations to the old.
-    pub(super) async fn write_check(&self, control: &Control, check: &NewCheck) -> anyhow::Result<()> {
+    pub(super) async fn write_check(
+        &self,
+        control: &Control,
+        check: &NewCheck,
+    ) -> anyhow::Result<()> {
         let reader = self.reader(control);
-        let existing = reader.check_run(&control.repository, &check.head, check.name, self.shared.app.id).await?;
+        let existing = reader
+            .check_run(
+                &control.repository,
+                &check.head,
+                check.name,
+                self.shared.app.id,
+            )
+            .await?;
         let reporter = self.reporter(control);
         match existing.filter(|run| run.status != "completed") {
             Some(run) => reporter.update_check(run.id, check).await?,
@@ -328,20 +458,41 @@ impl Bot {
 
 impl Outlook {
     fn of(text: CheckText) -> Self {
-        Self { text, fingerprint: None, annotations: Vec::new(), comment: Saying::Nothing }
+        Self {
+            text,
+            fingerprint: None,
+            annotations: Vec::new(),
+            comment: Saying::Nothing,
+        }
     }
 }
 
 pub(super) fn new_check(name: &'static str, head: &str, text: CheckText) -> NewCheck {
-    let CheckText { conclusion, title, summary, text } = text;
+    let CheckText {
+        conclusion,
+        title,
+        summary,
+        text,
+    } = text;
     let conclusion = Some(Conclusion::as_str(conclusion));
     let head = head.to_owned();
-    NewCheck { name, head, conclusion, title, summary, text, ..NewCheck::default() }
+    NewCheck {
+        name,
+        head,
+        conclusion,
+        title,
+        summary,
+        text,
+        ..NewCheck::default()
+    }
 }
 
 /// GitHub's merge commit, if it is of this head and of the base's tip as it is now.
 fn current_merge(pull: &Pull) -> Option<&str> {
-    let merge = pull.merge_commit.as_ref().filter(|_| pull.mergeable == Mergeable::Mergeable)?;
+    let merge = pull
+        .merge_commit
+        .as_ref()
+        .filter(|_| pull.mergeable == Mergeable::Mergeable)?;
     (merge.parents == [pull.base_tip.clone(), pull.head.clone()]).then_some(merge.sha.as_str())
 }
 

@@ -209,7 +209,14 @@ async fn secret(
     match cluster.credentials(&namespace).await {
         Ok(key) => Ok(Some((name.clone(), Ok(key)))),
         // Without our binding, which the plan restores: then what is remembered has to do.
-        Err(Error::Forbidden { .. }) if subject.memory.as_ref().is_some_and(|memory| memory.key.is_some()) => Ok(None),
+        Err(Error::Forbidden { .. })
+            if subject
+                .memory
+                .as_ref()
+                .is_some_and(|memory| memory.key.is_some()) =>
+        {
+            Ok(None)
+        }
         Err(Error::Forbidden { .. }) => Ok(Some((name.clone(), Ok(None)))),
         Err(error @ Error::Unavailable { .. }) => Err(error),
         Err(error) => Ok(Some((name.clone(), Err(error.to_string())))),
