@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::desired::Surroundings;
-use crate::names::{Login, TenantName};
+use crate::names::TenantName;
 use crate::object::{Fingerprint, Object, ObjectId};
 use crate::observed::{Accepted, Memory, Progress, RememberedRepository};
 use crate::plan::{ApprovedPlan, Change, Hold, Step, TenantPlan};
@@ -28,6 +28,7 @@ const AT_ONCE: usize = 8;
 #[derive(Clone, Copy)]
 pub struct Hands<'a> {
     pub github: &'a hub::Writer,
+    pub reader: &'a hub::Reader,
     pub cluster: &'a kubernetes::Writer,
     pub surroundings: &'a Surroundings,
     /// Lines of `known_hosts` for the Git host.
@@ -163,10 +164,6 @@ impl Work<'_> {
                 retry: Retry::Useless,
             }),
         }
-    }
-
-    fn organization(&self) -> &Login {
-        &self.hands.surroundings.organization
     }
 
     /// Completes what is remembered of the tenant, if that is not so already.

@@ -9,6 +9,7 @@ mod control;
 mod job;
 mod merge;
 mod pull_request;
+mod reporting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -23,7 +24,7 @@ use crate::bot::control::Control;
 use crate::github::{App, GitHub};
 use crate::names::{FullName, Login};
 use crate::queue::{Next, Queue};
-use crate::webhook::{Delivery, Event, PullAction};
+use crate::webhook::{Delivery, Event, PullRequestChange};
 use crate::{kubernetes, report};
 
 /// Name of the check on what a merge would do.
@@ -109,7 +110,7 @@ impl Bot {
         if delivery.sender.as_deref() == Some(&self.shared.app.bot_login()) {
             return;
         }
-        if let Event::Installation { owner } = &delivery.event {
+        if let Event::Installation { owner, .. } = &delivery.event {
             let of_owner =
                 |repository: &&FullName| repository.owner.as_str().eq_ignore_ascii_case(owner);
             for repository in self.shared.setup.control_repos.iter().filter(of_owner) {
@@ -143,14 +144,18 @@ impl Bot {
 
     fn work(&self, event: &Event) -> Option<Work> {
         match event {
-            Event::Pull {
-                number,
-                action: PullAction::Changed,
-            } => Some(Work::Plan {
+            Event::PullRequest {
+                change: PullRequestChange::Closed { .. },
+                ..
+            }
+            | Event::Push { deleted: true, .. }
+            | Event::Comment { on_pull: false, .. }
+            | Event::Installation { .. }
+            | Event::Ignored => None,
+            Event::PullRequest { number, .. } => Some(Work::Plan {
                 number: *number,
                 looks: 0,
             }),
-            Event::Push { deleted: true, .. } => None,
             Event::Push {
                 branch,
                 after,
@@ -159,25 +164,28 @@ impl Bot {
             } => Some(Work::Pushed {
                 branch: branch.clone(),
                 commit: after.clone(),
-                may_touch: paths.may_hold(&self.shared.setup.tenants_file),
+                may_touch: paths.touch(&self.shared.setup.tenants_file),
             }),
-            Event::MergeGroup { head, .. } => Some(Work::PlanCommit { head: head.clone() }),
-            Event::CheckRerequested { head, .. } => Some(Work::Recheck { head: head.clone() }),
+            Event::MergeGroup { head_sha, .. } => Some(Work::PlanCommit {
+                head: head_sha.clone(),
+            }),
+            Event::CheckRerequested { app_id, .. } if *app_id != self.shared.app.id => None,
+            Event::CheckRerequested { head_sha, .. } => Some(Work::Recheck {
+                head: head_sha.clone(),
+            }),
             Event::Comment {
                 number,
                 author,
                 body,
-            } => command::parse(body).map(|command| Work::Answer {
-                number: *number,
-                author: author.clone(),
-                command,
-            }),
-            Event::Pull {
-                action: PullAction::Closed,
                 ..
+            } => {
+                let command = command::parse(body)?;
+                Some(Work::Answer {
+                    number: *number,
+                    author: author.clone(),
+                    command,
+                })
             }
-            | Event::Installation { .. }
-            | Event::Ignored => None,
         }
     }
 
@@ -215,12 +223,7 @@ impl Bot {
             } => {
                 if *branch == control.default_branch {
                     self.push(&job.repository, Work::merged(commit, *may_touch));
-                } else if *may_touch
-                    && !self
-                        .reader(&control)
-                        .heads_open_pull(&control.repository, branch)
-                        .await?
-                {
+                } else if *may_touch && self.heads_no_pull(&control, branch).await? {
                     self.push(
                         &job.repository,
                         Work::PlanCommit {
@@ -240,6 +243,15 @@ impl Bot {
         }
     }
 
+    /// The pull request's own event plans its result, which is more than the branch alone.
+    async fn heads_no_pull(&self, control: &Control, branch: &str) -> anyhow::Result<bool> {
+        let pulls = self
+            .reader(control)
+            .open_pulls_of_branch(&control.repository, branch)
+            .await?;
+        Ok(pulls.is_empty())
+    }
+
     /// Does again what a check on this commit shows.
     async fn recheck(&self, control: &Control, head: &str) -> anyhow::Result<Next<Job>> {
         let reader = self.reader(control);
@@ -257,7 +269,7 @@ impl Bot {
         let pulls = reader
             .open_pulls(repository, &control.default_branch)
             .await?;
-        match pulls.iter().find(|pull| pull.head == head) {
+        match pulls.iter().find(|pull| pull.head_sha == head) {
             Some(pull) => self.push(
                 repository,
                 Work::Plan {

@@ -9,10 +9,12 @@ pub mod validate;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
-use crate::config::{GitHubArgs, LogArgs, LogFormat, ServeArgs};
-use crate::names::FullName;
+use crate::config::{self, GitHubArgs, LogArgs, LogFormat, ServeArgs};
+use crate::github::{self, GitHub};
+use crate::names::{FullName, Login};
 
 /// Turns one file, tenants.yaml, into isolated tenants on GitHub and Kubernetes
 #[derive(Debug, Parser)]
@@ -143,24 +145,18 @@ fn start_log(args: &LogArgs) {
     }
 }
 
-/// The App's key, or a person's token, and the installation to ask through.
-async fn github(
-    args: &GitHubArgs,
-    owner: &crate::names::Login,
-) -> anyhow::Result<(crate::github::GitHub, u64)> {
-    use anyhow::Context as _;
-
-    use crate::github::GitHub;
-
-    let token = crate::config::github_token();
+/// Reads with the App's key, or with a person's token.
+async fn github_reader(args: &GitHubArgs, owner: &Login) -> anyhow::Result<github::Reader> {
+    let token = config::github_token();
     if let Some(token) = token.filter(|_| args.app_id.is_none()) {
-        return Ok((GitHub::with_token(&args.github_api_url, token)?, 0));
+        return Ok(GitHub::with_token(&args.github_api_url, token)?);
     }
-    let app_id = args
-        .app_id()
-        .context("give the App's id and key, or a token in `GITHUB_TOKEN`")?;
-    let github = GitHub::new(&args.github_api_url, app_id, &args.key()?)?;
+    let github = GitHub::new(
+        &args
+            .app()
+            .context("give the App's id and key, or a token in `GITHUB_TOKEN`")?,
+    )?;
     let found = github.installation(owner).await?;
     let installation = found.with_context(|| format!("the App is not installed on `{owner}`"))?;
-    Ok((github, installation.id))
+    Ok(github.reader(installation.id))
 }

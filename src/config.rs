@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use secrecy::SecretString;
 
+use crate::github::{Settings, Timing};
 use crate::names::{FullName, Login};
 
 /// How to reach GitHub, and which of its repositories are obeyed.
@@ -84,7 +85,7 @@ pub enum LogFormat {
 }
 
 impl GitHubArgs {
-    pub fn key(&self) -> anyhow::Result<SecretString> {
+    fn key(&self) -> anyhow::Result<SecretString> {
         secret(
             self.private_key.as_ref(),
             self.private_key_file.as_deref(),
@@ -92,7 +93,17 @@ impl GitHubArgs {
         )
     }
 
-    pub fn app_id(&self) -> anyhow::Result<&str> {
+    /// The App, as it is reached.
+    pub fn app(&self) -> anyhow::Result<Settings> {
+        Ok(Settings {
+            api_url: self.github_api_url.clone(),
+            app_id: self.app_id()?.to_owned(),
+            private_key: self.key()?,
+            timing: Timing::default(),
+        })
+    }
+
+    fn app_id(&self) -> anyhow::Result<&str> {
         self.app_id
             .as_deref()
             .context("`TENANTRY_APP_ID` is not set: the id or client id of the GitHub App")

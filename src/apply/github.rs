@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Failure, Work};
 use crate::flux;
-use crate::github::{NewRepository, RepositoryChange};
+use crate::github::{Key, NewFile, NewRepository, RepositoryChange};
 use crate::names::{BranchName, FullName, TeamSlug};
 use crate::object::{Permission, Repository};
 use crate::observed::RememberedRepository;
@@ -42,7 +42,6 @@ impl Work<'_> {
                         .filter(|_| differs("defaultBranch")),
                     visibility: Some(to.visibility).filter(|_| differs("visibility")),
                     description: to.description.clone().filter(|_| differs("description")),
-                    archived: Some(to.archived).filter(|_| differs("archived")),
                 };
                 Ok(self.hands.github.update_repository(name, &change).await?)
             }
@@ -57,8 +56,7 @@ impl Work<'_> {
         to: &Repository,
     ) -> Result<Option<String>, Failure> {
         let new = NewRepository {
-            owner: name.owner.clone(),
-            name: name.name.clone(),
+            full_name: name.clone(),
             visibility: to.visibility,
             description: to.description.clone().unwrap_or_default(),
         };
@@ -119,16 +117,22 @@ impl Work<'_> {
         if entry.repository.template.is_some() {
             self.wait_for_content(name, branch).await?;
         }
-        if github
-            .reader()
+        if self
+            .hands
+            .reader
             .file(name, &path, branch.as_str())
-            .await?
-            .is_none()
+            .await
+            .is_ok_and(|file| file.is_some())
         {
-            github
-                .put_file(name, branch, &path, flux::FIRST_COMMIT, &text)
-                .await?;
+            return Ok(());
         }
+        let file = NewFile {
+            branch: branch.as_str(),
+            path: &path,
+            message: flux::FIRST_COMMIT,
+            content: text.as_bytes(),
+        };
+        github.put_file(name, &file, None).await?;
         if default.is_some_and(|default| default != branch.as_str()) {
             let change = RepositoryChange {
                 default_branch: Some(branch.clone()),
@@ -145,8 +149,7 @@ impl Work<'_> {
         for _ in 0..looks {
             if self
                 .hands
-                .github
-                .reader()
+                .reader
                 .branch_tip(name, branch.as_str())
                 .await?
                 .is_some()
@@ -171,7 +174,7 @@ impl Work<'_> {
     ) -> Result<(), Failure> {
         let github = self.hands.github;
         Ok(github
-            .set_team_permission(self.organization(), team, repository, permission)
+            .set_team_permission(team, repository, permission)
             .await?)
     }
 
@@ -195,10 +198,12 @@ impl Work<'_> {
                 retry: Retry::Useful,
             });
         };
-        self.hands
-            .github
-            .add_deploy_key(repository, title, public_key, read_only)
-            .await?;
+        let key = Key {
+            title: title.to_owned(),
+            read_only,
+            public_key: public_key.clone(),
+        };
+        self.hands.github.add_deploy_key(repository, &key).await?;
         Ok(())
     }
 }

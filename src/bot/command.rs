@@ -46,7 +46,7 @@ impl Bot {
             Command::Help => {
                 self.reporter(control)
                     .create_comment(number, &comment::help())
-                    .await?
+                    .await?;
             }
         }
         Ok(Next::Done)

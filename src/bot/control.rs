@@ -4,7 +4,7 @@ use anyhow::{Context as _, bail};
 
 use super::Bot;
 use crate::desired::Surroundings;
-use crate::github::{OwnerKind, Reader, Reporter, Writer};
+use crate::github::{AccountKind, Reader, Reporter, Writer};
 use crate::names::{FullName, Login};
 use crate::observe::Eyes;
 use crate::tenants::{Context, Parsed};
@@ -22,7 +22,6 @@ pub(super) struct Target {
     pub reader: Reader,
     pub writer: Writer,
     pub surroundings: Surroundings,
-    pub installation: u64,
 }
 
 impl Bot {
@@ -32,15 +31,21 @@ impl Bot {
         }
         let installation = self.installation(&repository.owner).await?;
         let reader = self.shared.github.reader(installation);
-        let found = reader.control_repository(repository).await?;
+        let found = reader.repository_info(repository).await?;
         let Some(found) = found else {
             bail!(
                 "the control repo `{repository}` does not exist, or the App's installation does not include it"
             );
         };
-        if found.owner == OwnerKind::User {
+        if found.owner_kind == AccountKind::User {
             bail!(
                 "the control repo `{repository}` belongs to a user: an App cannot create a user's repositories, so move it to an organisation"
+            );
+        }
+        if !repository.is(&found.full_name) {
+            bail!(
+                "the control repo `{repository}` is called `{}` now: correct `TENANTRY_CONTROL_REPOS`",
+                found.full_name
             );
         }
         let control = Control {
@@ -77,7 +82,7 @@ impl Bot {
             Some(found) if found.suspended => {
                 bail!("the App's installation on `{owner}` is suspended")
             }
-            Some(found) if found.owner == OwnerKind::User => {
+            Some(found) if found.account.kind == AccountKind::User => {
                 bail!(
                     "`{owner}` is a user: an App cannot create a user's repositories, so use an organisation"
                 )
@@ -118,7 +123,6 @@ impl Bot {
         Ok(Target {
             reader: self.shared.github.reader(installation),
             writer: self.shared.github.writer(installation),
-            installation,
             surroundings: Surroundings {
                 organization: organization.clone(),
                 control_repository: control.repository.clone(),

@@ -1,16 +1,18 @@
 //! Makes live what the default branch wants, and says what came of it.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 
 use crate::apply::{self, Hands};
 use crate::bot::control::{Control, Target};
 use crate::bot::job::Reconcile;
-use crate::bot::pull_request::{lines, missing_file, new_check};
+use crate::bot::pull_request::{lines, missing_file};
+use crate::bot::reporting::{Concluded, Saying, conclusion, in_api_words};
 use crate::bot::{APPLY_CHECK, Bot, Job, PLAN_CHECK, Work, word};
 use crate::compare::{self, Draft, File as Soundness, Scope};
-use crate::github::{CheckRun, NewCheck, PullOfCommit};
+use crate::github::{CheckRun, MergedPull};
+use crate::names::TenantName;
 use crate::object::ObjectId;
 use crate::plan::{self, Consent, Effect, Plan, Promise};
 use crate::queue::Next;
@@ -28,7 +30,7 @@ struct Round<'a> {
     /// Our check on the tip, as an earlier round left it.
     check: Option<CheckRun>,
     /// Merged pull requests, whose comments tell the outcome.
-    pulls: BTreeSet<PullOfCommit>,
+    pulls: Vec<MergedPull>,
 }
 
 impl Bot {
@@ -92,12 +94,10 @@ impl Bot {
         wanted: &Reconcile,
     ) -> anyhow::Result<Round<'a>> {
         let reader = self.reader(control);
-        let check = reader
-            .check_run(&control.repository, tip, APPLY_CHECK, self.shared.app.id)
-            .await?;
+        let check = self.check(control, tip, APPLY_CHECK).await?;
         for commit in wanted.commits.iter().filter(|commit| *commit != tip) {
             let text = check::superseded_check(tip);
-            self.write_check(control, &new_check(APPLY_CHECK, commit, text))
+            self.conclude_check(control, Concluded::new(APPLY_CHECK, commit, text))
                 .await?;
         }
         let mut commits = wanted.commits.clone();
@@ -108,7 +108,7 @@ impl Bot {
             control,
             tip,
             check,
-            pulls: pulls.into_values().flatten().collect(),
+            pulls: distinct(pulls.into_values().flatten()),
         })
     }
 
@@ -158,17 +158,14 @@ impl Bot {
         let makes_keys = plan.plan().steps().any(|(_, step)| {
             matches!(step.id, ObjectId::Credentials { .. }) && step.hold.is_none()
         });
-        let known_hosts = match makes_keys {
-            true => {
-                self.shared
-                    .github
-                    .known_hosts(&target.surroundings.git_host, target.installation)
-                    .await?
-            }
-            false => String::new(),
+        let known_hosts = if makes_keys {
+            self.known_hosts(target).await?
+        } else {
+            String::new()
         };
         let hands = Hands {
             github: &target.writer,
+            reader: &target.reader,
             cluster: &self.shared.cluster,
             surroundings: &target.surroundings,
             known_hosts: &known_hosts,
@@ -177,24 +174,28 @@ impl Bot {
         Ok(apply::run(hands, plan, draft.known).await)
     }
 
+    /// GitHub's own host keys, one per line, as `known_hosts` has them.
+    async fn known_hosts(&self, target: &Target) -> anyhow::Result<String> {
+        let keys = target
+            .reader
+            .host_keys()
+            .await
+            .context("ask GitHub for its SSH host keys")?;
+        let host = &target.surroundings.git_host;
+        Ok(keys.iter().map(|key| format!("{host} {key}\n")).collect())
+    }
+
     /// What the plan comments of the merged pull requests announced; asked for only where it matters.
     async fn consent(&self, round: &Round<'_>, plan: &Plan) -> anyhow::Result<Consent> {
         if !plan.steps().any(|(_, step)| step.effect == Effect::Wider) {
             return Ok(Consent::None);
         }
-        let reader = self.reader(round.control);
         let mut promises = Vec::new();
         for pull in &round.pulls {
-            let run = reader
-                .check_run(
-                    &round.control.repository,
-                    &pull.head,
-                    PLAN_CHECK,
-                    self.shared.app.id,
-                )
+            let run = self
+                .check(round.control, &pull.head_sha, PLAN_CHECK)
                 .await?;
-            let text = run.and_then(|run| run.output.text);
-            promises.extend(text.as_deref().and_then(Promise::from_marker));
+            promises.extend(run.and_then(|run| Promise::from_marker(&run.text)));
         }
         Ok(if promises.is_empty() {
             Consent::None
@@ -216,7 +217,8 @@ impl Bot {
         for pull in &round.pulls {
             let setting = self.merge_setting(round, Some(pull.number), &lines, None);
             let text = comment::progress_comment(plan, &setting);
-            self.edit_comment(round.control, pull.number, text).await?;
+            self.say(round.control, pull.number, &Saying::Quiet(text))
+                .await?;
         }
         Ok(())
     }
@@ -233,12 +235,9 @@ impl Bot {
         let retry_at = self.retry_at(report, wanted);
         let lines = lines(parsed);
         let text = check::report_check(report, &self.merge_setting(round, None, &lines, retry_at));
-        let said = round
-            .check
-            .as_ref()
-            .and_then(|run| run.conclusion.as_deref());
+        let said = round.check.as_ref().and_then(conclusion);
         let verdict = report.verdict();
-        if said == Some(text.conclusion.as_str()) && !report.did_something() {
+        if said == Some(in_api_words(text.conclusion)) && !report.did_something() {
             tracing::info!(repository = %round.control.repository, verdict = word(verdict), "nothing new");
             return Ok(());
         }
@@ -246,18 +245,15 @@ impl Bot {
         for pull in &round.pulls {
             let setting = self.merge_setting(round, Some(pull.number), &lines, retry_at);
             let text = comment::report_comment(report, &setting);
-            self.edit_comment(round.control, pull.number, text).await?;
+            self.say(round.control, pull.number, &Saying::Quiet(text))
+                .await?;
         }
-        let problems = annotations::of_problems(report.problems(), &parsed.places, file);
-        let annotations = problems
-            .iter()
-            .map(|annotation| serde_json::json!(annotation))
-            .collect();
-        let check = NewCheck {
+        let annotations = annotations::of_problems(report.problems(), &parsed.places, file);
+        let check = Concluded {
             annotations,
-            ..new_check(APPLY_CHECK, round.tip, text)
+            ..Concluded::new(APPLY_CHECK, round.tip, text)
         };
-        self.write_check(round.control, &check).await
+        self.conclude_check(round.control, check).await
     }
 
     /// The file cannot be used: the last accepted state stays.
@@ -268,43 +264,34 @@ impl Bot {
         file: &File<'_>,
     ) -> anyhow::Result<Next<Job>> {
         let text = check::impossible_check(findings, file);
-        let said = round
-            .check
-            .as_ref()
-            .and_then(|run| run.output.title.as_deref());
+        let said = round.check.as_ref().map(|run| run.title.as_str());
         if said == Some(text.title.as_str()) {
             return Ok(Next::Done);
         }
-        let lines = std::collections::BTreeMap::new();
+        let lines = BTreeMap::new();
         for pull in &round.pulls {
             let setting = self.merge_setting(round, Some(pull.number), &lines, None);
             let text = comment::refused_comment(findings, &setting, file);
-            self.edit_comment(round.control, pull.number, text).await?;
+            self.say(round.control, pull.number, &Saying::Quiet(text))
+                .await?;
         }
         let annotations = annotations::of_diagnostics(findings, file);
-        let annotations = annotations
-            .iter()
-            .map(|annotation| serde_json::json!(annotation))
-            .collect();
-        let check = NewCheck {
+        let check = Concluded {
             annotations,
-            ..new_check(APPLY_CHECK, round.tip, text)
+            ..Concluded::new(APPLY_CHECK, round.tip, text)
         };
-        self.write_check(round.control, &check).await?;
+        self.conclude_check(round.control, check).await?;
         Ok(Next::Done)
     }
 
     /// Nothing could be compared. The check says why; it is tried again.
     async fn fail(&self, round: &Round<'_>, error: &anyhow::Error) -> anyhow::Result<()> {
         let text = check::not_applied_check(&format!("{error:#}"));
-        let said = round
-            .check
-            .as_ref()
-            .and_then(|run| run.output.title.as_deref());
+        let said = round.check.as_ref().map(|run| run.title.as_str());
         if said == Some(text.title.as_str()) {
             return Ok(());
         }
-        self.write_check(round.control, &new_check(APPLY_CHECK, round.tip, text))
+        self.conclude_check(round.control, Concluded::new(APPLY_CHECK, round.tip, text))
             .await
     }
 
@@ -357,7 +344,7 @@ impl Bot {
         &'a self,
         round: &Round<'a>,
         pull: Option<u64>,
-        lines: &'a std::collections::BTreeMap<crate::names::TenantName, usize>,
+        lines: &'a BTreeMap<TenantName, usize>,
         retry_at: Option<jiff::Timestamp>,
     ) -> Setting<'a> {
         Setting {
@@ -375,4 +362,10 @@ impl Bot {
             retry_at,
         }
     }
+}
+
+/// Each pull request once, in the order of their numbers.
+fn distinct(pulls: impl Iterator<Item = MergedPull>) -> Vec<MergedPull> {
+    let by_number: BTreeMap<u64, MergedPull> = pulls.map(|pull| (pull.number, pull)).collect();
+    by_number.into_values().collect()
 }

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use crate::bot::control::Control;
+use crate::bot::reporting::{Concluded, Saying, conclusion};
 use crate::bot::{Bot, Job, PLAN_CHECK, Work};
 use crate::compare::{self, File as Soundness, Scope};
-use crate::github::{Mergeable, NewCheck, Pull};
+use crate::github::{Conclusion, Mergeable, Pull};
 use crate::names::TenantName;
 use crate::plan::{self, Plan};
 use crate::queue::Next;
 use crate::render::annotations::{self, File};
-use crate::render::check::{self, CheckText, Conclusion};
-use crate::render::comment::{self, MARKER, Setting};
-use crate::render::escape;
+use crate::render::check::{self, CheckText};
+use crate::render::comment::{self, Setting};
 use crate::tenants::diagnostic::{Diagnostic, Place};
 use crate::tenants::{self, Parsed};
 
@@ -24,14 +24,7 @@ struct Outlook {
     text: CheckText,
     fingerprint: Option<String>,
     annotations: Vec<annotations::Annotation>,
-    /// The comment, if there is something to say; `Quiet` changes an existing one only.
     comment: Saying,
-}
-
-enum Saying {
-    New(String),
-    Quiet(String),
-    Nothing,
 }
 
 /// The two commits whose files are compared.
@@ -62,20 +55,16 @@ impl Bot {
         if pull.base_branch != control.default_branch {
             let text = check::elsewhere_check(&pull.base_branch, &control.default_branch);
             return self
-                .conclude(control, &pull.head, None, Outlook::of(text))
+                .conclude(control, &pull.head_sha, None, Outlook::of(text))
                 .await;
         }
-        let untouched = pull
-            .files
-            .as_ref()
-            .is_some_and(|files| !files.contains(&self.shared.setup.tenants_file));
-        if untouched {
+        if !pull.files.touches(&self.shared.setup.tenants_file) {
             return self.untouched(control, &pull).await;
         }
-        if pull.mergeable == Mergeable::Conflicting {
+        if pull.mergeable == Mergeable::No {
             let text = check::conflict_check(&self.shared.setup.tenants_file);
             return self
-                .conclude(control, &pull.head, Some(number), Outlook::of(text))
+                .conclude(control, &pull.head_sha, Some(number), Outlook::of(text))
                 .await;
         }
         let Some(result) = current_merge(&pull) else {
@@ -83,7 +72,7 @@ impl Bot {
         };
         let commits = Commits {
             pull: Some(number),
-            head: &pull.head,
+            head: &pull.head_sha,
             base_branch: &pull.base_branch,
             base: &pull.base_tip,
             result,
@@ -114,20 +103,12 @@ impl Bot {
 
     /// The check goes green; a comment there is of an earlier state says so too.
     async fn untouched(&self, control: &Control, pull: &Pull) -> anyhow::Result<Next<Job>> {
-        let reader = self.reader(control);
-        let existing = reader
-            .check_run(
-                &control.repository,
-                &pull.head,
-                PLAN_CHECK,
-                self.shared.app.id,
-            )
-            .await?;
-        if existing.is_some_and(|run| run.conclusion.as_deref() == Some("success")) {
+        let existing = self.check(control, &pull.head_sha, PLAN_CHECK).await?;
+        if existing.is_some_and(|run| conclusion(&run) == Some(Conclusion::Success)) {
             return Ok(Next::Done);
         }
         let text = check::untouched_check(&self.shared.setup.tenants_file);
-        self.conclude(control, &pull.head, None, Outlook::of(text))
+        self.conclude(control, &pull.head_sha, None, Outlook::of(text))
             .await
     }
 
@@ -141,12 +122,17 @@ impl Bot {
         if looks >= LOOKS {
             let text = check::unmerged_check();
             return self
-                .conclude(control, &pull.head, Some(pull.number), Outlook::of(text))
+                .conclude(
+                    control,
+                    &pull.head_sha,
+                    Some(pull.number),
+                    Outlook::of(text),
+                )
                 .await;
         }
         self.begin(
             control,
-            &pull.head,
+            &pull.head_sha,
             PLAN_CHECK,
             "Waiting for GitHub's merge commit",
         )
@@ -361,98 +347,13 @@ impl Bot {
             annotations,
             ..
         } = outlook;
-        let annotations = annotations
-            .iter()
-            .map(|annotation| serde_json::json!(annotation))
-            .collect();
-        let check = NewCheck {
+        let check = Concluded {
+            fingerprint,
             annotations,
-            external_id: fingerprint,
-            ..new_check(PLAN_CHECK, head, text)
+            ..Concluded::new(PLAN_CHECK, head, text)
         };
-        self.write_check(control, &check).await?;
+        self.conclude_check(control, check).await?;
         Ok(Next::Done)
-    }
-
-    async fn say(&self, control: &Control, number: u64, saying: &Saying) -> anyhow::Result<()> {
-        let (text, create) = match saying {
-            Saying::New(text) => (text, true),
-            Saying::Quiet(text) => (text, false),
-            Saying::Nothing => return Ok(()),
-        };
-        let reporter = self.reporter(control);
-        match reporter
-            .find_comment(number, MARKER, &self.shared.app.bot_login())
-            .await?
-        {
-            Some(comment) if comment.body == *text => {}
-            Some(comment) => reporter.update_comment(comment.id, text).await?,
-            None if create => reporter.create_comment(number, text).await?,
-            None => {}
-        }
-        Ok(())
-    }
-
-    /// Edits the comment of a pull request, if it has one.
-    pub(super) async fn edit_comment(
-        &self,
-        control: &Control,
-        number: u64,
-        text: String,
-    ) -> anyhow::Result<()> {
-        self.say(control, number, &Saying::Quiet(text)).await
-    }
-
-    /// Shows a check in progress, unless it is shown already.
-    pub(super) async fn begin(
-        &self,
-        control: &Control,
-        head: &str,
-        name: &'static str,
-        title: &str,
-    ) -> anyhow::Result<()> {
-        let existing = self
-            .reader(control)
-            .check_run(&control.repository, head, name, self.shared.app.id)
-            .await?;
-        if existing.is_some_and(|run| run.status != "completed") {
-            return Ok(());
-        }
-        let check = NewCheck {
-            name,
-            head: head.to_owned(),
-            title: title.to_owned(),
-            summary: format!("{}.", escape::message(title)),
-            ..NewCheck::default()
-        };
-        self.reporter(control).create_check(&check).await?;
-        Ok(())
-    }
-
-    /// Concludes the check that is in progress. A concluded one is followed by a new one: GitHub would add the new
-    /// annotations to the old.
-    pub(super) async fn write_check(
-        &self,
-        control: &Control,
-        check: &NewCheck,
-    ) -> anyhow::Result<()> {
-        let reader = self.reader(control);
-        let existing = reader
-            .check_run(
-                &control.repository,
-                &check.head,
-                check.name,
-                self.shared.app.id,
-            )
-            .await?;
-        let reporter = self.reporter(control);
-        match existing.filter(|run| run.status != "completed") {
-            Some(run) => reporter.update_check(run.id, check).await?,
-            None => {
-                reporter.create_check(check).await?;
-            }
-        }
-        Ok(())
     }
 }
 
@@ -467,33 +368,13 @@ impl Outlook {
     }
 }
 
-pub(super) fn new_check(name: &'static str, head: &str, text: CheckText) -> NewCheck {
-    let CheckText {
-        conclusion,
-        title,
-        summary,
-        text,
-    } = text;
-    let conclusion = Some(Conclusion::as_str(conclusion));
-    let head = head.to_owned();
-    NewCheck {
-        name,
-        head,
-        conclusion,
-        title,
-        summary,
-        text,
-        ..NewCheck::default()
-    }
-}
-
 /// GitHub's merge commit, if it is of this head and of the base's tip as it is now.
 fn current_merge(pull: &Pull) -> Option<&str> {
     let merge = pull
         .merge_commit
         .as_ref()
-        .filter(|_| pull.mergeable == Mergeable::Mergeable)?;
-    (merge.parents == [pull.base_tip.clone(), pull.head.clone()]).then_some(merge.sha.as_str())
+        .filter(|_| pull.mergeable == Mergeable::Yes)?;
+    (merge.parents == [pull.base_tip.clone(), pull.head_sha.clone()]).then_some(merge.sha.as_str())
 }
 
 /// The line of each entry.

@@ -59,7 +59,7 @@ pub async fn run(args: &PlanArgs, color: bool) -> anyhow::Result<(u8, String)> {
 
 async fn plan(args: &PlanArgs, parsed: &Parsed) -> anyhow::Result<Plan> {
     let organization = &parsed.sound.organization;
-    let (github, installation) = super::github(&args.github, organization).await?;
+    let reader = super::github_reader(&args.github, organization).await?;
     let (cluster, _) = kubernetes::connect().await?;
     let surroundings = Surroundings {
         organization: organization.clone(),
@@ -67,7 +67,6 @@ async fn plan(args: &PlanArgs, parsed: &Parsed) -> anyhow::Result<Plan> {
         cluster: args.github.cluster.clone(),
         git_host: args.github.git_host(),
     };
-    let reader = github.reader(installation);
     let eyes = Eyes {
         github: &reader,
         cluster: &cluster,

@@ -40,7 +40,7 @@ async fn parts(args: &ServeArgs) -> anyhow::Result<Parts> {
         },
     };
     Ok(Parts {
-        github: GitHub::new(&github.github_api_url, github.app_id()?, &github.key()?)?,
+        github: GitHub::new(&github.app()?)?,
         webhook_secret: args.webhook_secret()?,
         cluster: kubernetes::connect().await?.1,
         setup,

@@ -1,43 +1,33 @@
-//! Reading teams, and what they may do on which repositories.
+//! The teams of an organisation, and the repositories each of them can reach.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::github::Reader;
-use crate::github::error::Error;
-use crate::github::graphql::{BATCH, Nodes, PageInfo, of_value};
-use crate::github::repositories::permission;
+use super::error::Error;
+use super::graphql::{Aliased, Connection, PageSize, Partial, Query};
+use super::repositories::permission;
+use super::{Reader, lower_case};
 use crate::names::{FullName, Login, TeamSlug};
 use crate::object::Permission;
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TeamState {
     pub slug: TeamSlug,
-    pub repositories: Vec<(FullName, Permission)>,
+    /// By name in lower case; a role of the organisation's own counts as what it is based on.
+    pub repositories: BTreeMap<FullName, Permission>,
 }
 
 #[derive(Deserialize)]
-struct Slug {
-    slug: TeamSlug,
+struct TeamAnswer {
+    id: String,
+    slug: String,
+    repositories: Connection<Access>,
 }
 
 #[derive(Deserialize)]
-struct WireTeam {
-    slug: TeamSlug,
-    repositories: Repositories,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Repositories {
-    edges: Vec<Edge>,
-    page_info: PageInfo,
-}
-
-#[derive(Deserialize)]
-struct Edge {
+struct Access {
     permission: String,
     node: Named,
 }
@@ -45,141 +35,151 @@ struct Edge {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Named {
-    name_with_owner: FullName,
+    name_with_owner: String,
 }
 
-const TEAMS: &str = "query($login: String!, $first: Int!, $after: String) { organization(login: $login) { \
-     teams(first: $first, after: $after) { nodes { slug repositories(first: 100) { \
-     edges { permission node { nameWithOwner } } pageInfo { hasNextPage endCursor } } } \
-     pageInfo { hasNextPage endCursor } } } }";
+#[derive(Deserialize)]
+struct Slug {
+    slug: String,
+}
 
-const TEAM_REPOSITORIES: &str = "query($login: String!, $slug: String!, $first: Int!, $after: String) { \
-     organization(login: $login) { team(slug: $slug) { repositories(first: $first, after: $after) { \
-     edges { permission node { nameWithOwner } } pageInfo { hasNextPage endCursor } } } } }";
+#[derive(Deserialize)]
+struct Existing {
+    organization: BTreeMap<String, Option<Slug>>,
+}
 
-const SLUGS: &str = "query($login: String!, $first: Int!, $after: String) { organization(login: $login) { \
-     teams(first: $first, after: $after) { nodes { slug } pageInfo { hasNextPage endCursor } } } }";
+/// A team as `GET /repos/{owner}/{repo}/teams` tells it.
+#[derive(Deserialize)]
+struct RepositoryTeam {
+    slug: String,
+    permission: String,
+    #[serde(default)]
+    permissions: BTreeMap<String, bool>,
+}
 
 impl Reader {
-    /// Those of the named teams that exist, a hundred a request.
+    /// Every team with every repository it can reach.
+    pub async fn all_teams(&self, organization: &Login) -> Result<Vec<TeamState>, Error> {
+        let text = include_str!("queries/all_teams.graphql");
+        let query = Query::new("AllTeams", text, json!({ "organization": organization }));
+        let pointer = "/organization/teams";
+        let answers: Vec<TeamAnswer> = self.client.connection(query, pointer, None).await?;
+        let mut teams = Vec::new();
+        for mut answer in answers {
+            if answer.repositories.page_info.has_next_page {
+                let more = self.more_repositories(&answer).await?;
+                answer.repositories.nodes.extend(more);
+            }
+            teams.extend(TeamState::of(answer));
+        }
+        Ok(teams)
+    }
+
+    async fn more_repositories(&self, team: &TeamAnswer) -> Result<Vec<Access>, Error> {
+        let text = include_str!("queries/team_repositories.graphql");
+        let query = Query::new("TeamRepositories", text, json!({ "id": team.id }));
+        let after = team.repositories.page_info.end_cursor.clone();
+        self.client
+            .connection(query, "/node/repositories", after)
+            .await
+    }
+
+    /// Which of these teams exist; an error if the organisation is not to be seen.
     pub async fn teams(
         &self,
         organization: &Login,
         slugs: &[TeamSlug],
     ) -> Result<BTreeSet<TeamSlug>, Error> {
         let mut existing = BTreeSet::new();
-        for batch in slugs.chunks(BATCH) {
-            let (mut declared, mut fields) = ("$login: String!".to_owned(), String::new());
-            let mut variables = json!({ "login": organization });
-            for (number, slug) in batch.iter().enumerate() {
-                declared += &format!(", $t{number}: String!");
-                fields += &format!(" t{number}: team(slug: $t{number}) {{ slug }}");
-                variables[format!("t{number}")] = json!(slug);
+        let mut size = PageSize::new(slugs.len());
+        let mut rest = slugs;
+        while !rest.is_empty() {
+            let (batch, later) = rest.split_at(rest.len().min(size.get()));
+            let query = teams_query(organization, batch, size.tries());
+            match self.client.query(&query).await.and_then(existing_teams) {
+                Ok(found) => existing.extend(found),
+                Err(error) if size.halved_after(&error) => continue,
+                Err(error) => return Err(error),
             }
-            let query =
-                format!("query({declared}) {{ organization(login: $login) {{{fields} }} }}");
-            let found = self.organization(&query, variables).await?;
-            let found = found
-                .as_object()
-                .into_iter()
-                .flatten()
-                .map(|(_, team)| team.clone());
-            for team in found.filter(|team| !team.is_null()) {
-                existing.insert(of_value::<Slug>(team)?.slug);
-            }
+            rest = later;
         }
         Ok(existing)
     }
 
-    /// The slugs of all teams.
+    /// The slugs of all teams, for 'did you mean'.
     pub async fn team_slugs(&self, organization: &Login) -> Result<BTreeSet<String>, Error> {
-        let mut slugs = BTreeSet::new();
-        let mut after = None;
-        loop {
-            let mut found = self
-                .organization(SLUGS, json!({ "login": organization, "after": after }))
-                .await?;
-            let page: Nodes<Slug> = of_value(found["teams"].take())?;
-            slugs.extend(page.nodes.into_iter().map(|team| team.slug.to_string()));
-            if !page.page_info.has_next_page {
-                return Ok(slugs);
-            }
-            after = page.page_info.end_cursor;
-        }
+        let text = include_str!("queries/team_slugs.graphql");
+        let query = Query::new("TeamSlugs", text, json!({ "organization": organization }));
+        let pointer = "/organization/teams";
+        let teams: Vec<Slug> = self.client.connection(query, pointer, None).await?;
+        Ok(teams.into_iter().map(|team| team.slug).collect())
     }
 
-    /// All teams with their repositories, a hundred teams a request.
-    pub async fn all_teams(&self, organization: &Login) -> Result<Vec<TeamState>, Error> {
-        let mut teams = Vec::new();
-        let mut after = None;
-        loop {
-            let mut found = self
-                .organization(TEAMS, json!({ "login": organization, "after": after }))
-                .await?;
-            let page: Nodes<WireTeam> = of_value(found["teams"].take())?;
-            for team in page.nodes {
-                teams.push(self.complete_team(organization, team).await?);
-            }
-            if !page.page_info.has_next_page {
-                return Ok(teams);
-            }
-            after = page.page_info.end_cursor;
-        }
-    }
-
-    async fn complete_team(
-        &self,
-        organization: &Login,
-        team: WireTeam,
-    ) -> Result<TeamState, Error> {
-        let WireTeam {
-            slug,
-            mut repositories,
-        } = team;
-        while repositories.page_info.has_next_page {
-            let after = repositories.page_info.end_cursor.clone();
-            let variables = json!({ "login": organization, "slug": slug, "after": after });
-            let mut found = self.organization(TEAM_REPOSITORIES, variables).await?;
-            let more: Repositories = of_value(found["team"]["repositories"].take())?;
-            repositories.edges.extend(more.edges);
-            repositories.page_info = more.page_info;
-        }
-        let edges = repositories.edges.into_iter();
-        let repositories = edges
-            .filter_map(|edge| Some((edge.node.name_with_owner, permission(&edge.permission)?)));
-        Ok(TeamState {
-            slug,
-            repositories: repositories.collect(),
-        })
-    }
-
-    async fn organization(&self, query: &str, variables: Value) -> Result<Value, Error> {
-        let login = variables["login"].clone();
-        let found = self.page(query, variables).await?.field("organization")?;
-        if found.is_null() {
-            return Err(Error::unexpected(
-                "POST",
-                "/graphql",
-                format!("organisation {login} cannot be seen"),
-            ));
-        }
-        Ok(found)
-    }
-
-    /// The teams of one repository.
+    /// The teams that can reach a repository.
     pub async fn repository_teams(
         &self,
         repository: &FullName,
     ) -> Result<Vec<(TeamSlug, Permission)>, Error> {
-        #[derive(Deserialize)]
-        struct Team {
-            slug: TeamSlug,
-            permission: String,
-        }
-        let teams: Vec<Team> = self.pages(&format!("/repos/{repository}/teams")).await?;
-        Ok(teams
+        let path = format!("/repos/{repository}/teams?per_page=100");
+        let pages: Vec<Vec<RepositoryTeam>> = self.client.pages(path).await?;
+        let teams = pages.into_iter().flatten();
+        Ok(teams.filter_map(RepositoryTeam::access).collect())
+    }
+}
+
+fn teams_query(organization: &Login, slugs: &[TeamSlug], tries: u32) -> Query {
+    let mut aliased = Aliased::new();
+    aliased.variable("organization", "String!", organization.as_str());
+    for (index, slug) in slugs.iter().enumerate() {
+        aliased.variable(&format!("slug{index}"), "String!", slug.as_str());
+        aliased.field(
+            &format!("t{index}"),
+            &format!("team(slug: $slug{index}) {{ slug }}"),
+        );
+    }
+    let query = aliased.query("Teams", Some("organization(login: $organization)"), "");
+    Query { tries, ..query }
+}
+
+fn existing_teams(partial: Partial) -> Result<Vec<TeamSlug>, Error> {
+    let data: Existing =
+        partial.complete_but(|error| error.is_not_found() && !error.is_at(&["organization"]))?;
+    let teams = data.organization.into_values().flatten();
+    Ok(teams.filter_map(|team| slug(&team.slug)).collect())
+}
+
+/// A slug that no file can name does not matter to us, but should not vanish without a word.
+fn slug(text: &str) -> Option<TeamSlug> {
+    text.parse()
+        .inspect_err(|error| tracing::warn!(slug = text, %error, "leaving out a team"))
+        .ok()
+}
+
+impl TeamState {
+    fn of(answer: TeamAnswer) -> Option<Self> {
+        let repositories = answer.repositories.nodes.into_iter();
+        Some(Self {
+            slug: slug(&answer.slug)?,
+            repositories: repositories.filter_map(Access::of_repository).collect(),
+        })
+    }
+}
+
+impl Access {
+    fn of_repository(self) -> Option<(FullName, Permission)> {
+        let repository: FullName = self.node.name_with_owner.parse().ok()?;
+        Some((lower_case(&repository), permission(&self.permission)?))
+    }
+}
+
+impl RepositoryTeam {
+    fn access(self) -> Option<(TeamSlug, Permission)> {
+        // The word of a role of the organisation's own says nothing; the flags tell what it amounts to.
+        let granted = Permission::ALL.iter().rev().copied();
+        let highest = granted
             .into_iter()
-            .filter_map(|team| Some((team.slug, permission(&team.permission)?)))
-            .collect())
+            .find(|level| self.permissions.get(level.as_str()) == Some(&true));
+        let permission = highest.or_else(|| permission(&self.permission))?;
+        Some((slug(&self.slug)?, permission))
     }
 }

@@ -1,81 +1,118 @@
-//! A payload, read into what happened. An event or action that we do not know is [`Event::Ignored`], never an error.
+//! GitHub's payloads, reduced to what somebody acts on.
+//!
+//! Every event is a hint: it says where to look, never what is there.
 
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde::de::DeserializeOwned;
 
-/// GitHub lists at most this many commits in a push.
-const LISTED_COMMITS: usize = 2048;
+/// GitHub lists at most this many commits in a push, and says nothing about the others.
+const MOST_COMMITS: usize = 2048;
 
-/// One webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
-    /// `X-GitHub-Delivery`: the same when GitHub sends it again.
+    /// `X-GitHub-Delivery`: the same for an event that GitHub delivers again.
     pub id: String,
     pub event: Event,
-    /// Login of who caused it; an App's is `slug[bot]`.
+    /// Login of whoever caused the event; `<slug>[bot]` for an App.
     pub sender: Option<String>,
-    /// `owner/name`.
+    pub installation: Option<u64>,
+    /// `owner/name`, as GitHub writes it.
     pub repository: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    Pull {
+    PullRequest {
         number: u64,
-        action: PullAction,
+        head: String,
+        change: PullRequestChange,
     },
+    /// A branch was pushed to, made or deleted.
     Push {
         branch: String,
+        /// Forty zeros for a new branch.
         before: String,
+        /// Forty zeros for a deleted branch.
         after: String,
+        created: bool,
         deleted: bool,
+        forced: bool,
         paths: Paths,
     },
-    /// A merge queue asks for the checks of a group.
+    /// A merge queue waits for the checks of this commit.
     MergeGroup {
-        head: String,
-        base_branch: String,
+        head_sha: String,
+        base_sha: String,
+        /// `refs/heads/main`.
+        base_ref: String,
     },
-    /// Somebody asks for a check again; no name where all of a suite are meant.
+    /// Somebody pressed 're-run', for one check run or (no name) for all of a commit's.
     CheckRerequested {
         name: Option<String>,
-        head: String,
+        head_sha: String,
+        app_id: u64,
     },
-    /// A new comment on a pull request.
+    /// A new comment; edits are no commands.
     Comment {
         number: u64,
         author: String,
         body: String,
+        on_pull: bool,
     },
-    /// The App was installed, or may see more or less than before.
-    Installation {
-        owner: String,
-    },
+    /// What the App may see or do on an account has changed.
+    Installation { owner: String, action: Action },
+    /// Nothing of ours: another event, another action, a tag.
     Ignored,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PullAction {
-    /// Opened, reopened, its head moved, or its base changed.
-    Changed,
-    Closed,
+pub enum PullRequestChange {
+    Opened,
+    /// Its head has new commits.
+    Updated,
+    /// Its title, its text, or its base branch.
+    Edited,
+    Reopened,
+    Closed {
+        merged: bool,
+    },
 }
 
-/// The paths that a push touches.
+/// The files that a push may have changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Paths {
     Known(BTreeSet<String>),
-    /// The payload does not say: a new branch, a forced push, too many commits.
+    /// The payload does not say it: treat every file as changed.
     Unknown,
 }
 
+impl Paths {
+    pub fn touch(&self, path: &str) -> bool {
+        match self {
+            Self::Known(paths) => paths.contains(path),
+            Self::Unknown => true,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Installed, or no longer suspended.
+    Available,
+    /// Uninstalled, or suspended.
+    Gone,
+    /// Other repositories, or other permissions.
+    Changed,
+}
+
+/// What stands in every payload, at most.
 #[derive(Deserialize)]
 struct Envelope {
-    #[serde(default)]
     action: Option<String>,
     sender: Option<Account>,
+    installation: Option<Identified>,
     repository: Option<Repository>,
 }
 
@@ -85,142 +122,283 @@ struct Account {
 }
 
 #[derive(Deserialize)]
+struct Identified {
+    id: u64,
+}
+
+#[derive(Deserialize)]
 struct Repository {
     full_name: String,
 }
 
+/// Reads a payload; only what claims to be an event of ours must have that event's fields.
+pub(super) fn read(id: &str, name: &str, body: &[u8]) -> serde_json::Result<Delivery> {
+    let envelope: Envelope = serde_json::from_slice(body)?;
+    let action = envelope.action.as_deref().unwrap_or_default();
+    let event = event(name, action, body)?;
+    Ok(Delivery {
+        id: id.to_owned(),
+        event,
+        sender: envelope.sender.map(|sender| sender.login),
+        installation: envelope.installation.map(|installation| installation.id),
+        repository: envelope.repository.map(|repository| repository.full_name),
+    })
+}
+
+fn event(name: &str, action: &str, body: &[u8]) -> serde_json::Result<Event> {
+    match (name, action) {
+        ("pull_request", "opened" | "synchronize" | "edited" | "reopened" | "closed") => {
+            parse(body, |pull: PullRequest| pull.event(action))
+        }
+        ("push", _) => parse(body, Push::event),
+        ("merge_group", "checks_requested") => parse(body, MergeGroup::event),
+        ("check_run", "rerequested") => parse(body, CheckRun::event),
+        ("check_suite", "rerequested") => parse(body, CheckSuite::event),
+        ("issue_comment", "created") => parse(body, IssueComment::event),
+        ("installation" | "installation_repositories", _) => {
+            parse(body, |payload: Installation| payload.event(action))
+        }
+        _ => Ok(Event::Ignored),
+    }
+}
+
+fn parse<T: DeserializeOwned>(
+    body: &[u8],
+    event: impl FnOnce(T) -> Event,
+) -> serde_json::Result<Event> {
+    serde_json::from_slice(body).map(event)
+}
+
 #[derive(Deserialize)]
-struct Push {
-    #[serde(rename = "ref")]
-    reference: String,
-    before: String,
-    after: String,
-    created: bool,
-    deleted: bool,
-    forced: bool,
-    commits: Vec<Commit>,
+struct PullRequest {
+    pull_request: PullRequestFields,
+}
+
+#[derive(Deserialize)]
+struct PullRequestFields {
+    number: u64,
+    head: Commit,
+    #[serde(default)]
+    merged: bool,
 }
 
 #[derive(Deserialize)]
 struct Commit {
+    sha: String,
+}
+
+impl PullRequest {
+    fn event(self, action: &str) -> Event {
+        let merged = self.pull_request.merged;
+        let change = match action {
+            "opened" => PullRequestChange::Opened,
+            "synchronize" => PullRequestChange::Updated,
+            "edited" => PullRequestChange::Edited,
+            "reopened" => PullRequestChange::Reopened,
+            "closed" => PullRequestChange::Closed { merged },
+            _ => return Event::Ignored,
+        };
+        Event::PullRequest {
+            number: self.pull_request.number,
+            head: self.pull_request.head.sha,
+            change,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Push {
+    r#ref: String,
+    before: String,
+    after: String,
     #[serde(default)]
-    added: Vec<String>,
+    created: bool,
     #[serde(default)]
-    modified: Vec<String>,
+    deleted: bool,
     #[serde(default)]
-    removed: Vec<String>,
+    forced: bool,
+    #[serde(default)]
+    commits: Vec<PushedCommit>,
+    head_commit: Option<HeadCommit>,
+}
+
+#[derive(Deserialize)]
+struct PushedCommit {
+    id: String,
+    added: Option<Vec<String>>,
+    modified: Option<Vec<String>>,
+    removed: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct HeadCommit {
+    id: String,
+}
+
+impl Push {
+    fn event(self) -> Event {
+        let Some(branch) = self.r#ref.strip_prefix("refs/heads/") else {
+            return Event::Ignored;
+        };
+        Event::Push {
+            branch: branch.to_owned(),
+            paths: self.paths().map_or(Paths::Unknown, Paths::Known),
+            before: self.before,
+            after: self.after,
+            created: self.created,
+            deleted: self.deleted,
+            forced: self.forced,
+        }
+    }
+
+    /// The paths of all commits; none where some commit or the way from `before` is not told.
+    fn paths(&self) -> Option<BTreeSet<String>> {
+        let told = self.commits.len() < MOST_COMMITS && self.ends_with_its_head();
+        if self.created || self.deleted || self.forced || !told {
+            return None;
+        }
+        let mut paths = BTreeSet::new();
+        for commit in &self.commits {
+            for changed in [&commit.added, &commit.modified, &commit.removed] {
+                paths.extend(changed.as_ref()?.iter().cloned());
+            }
+        }
+        Some(paths)
+    }
+
+    /// A list that was cut does not hold the last commit, or holds none at all.
+    fn ends_with_its_head(&self) -> bool {
+        let last = self.commits.last().map(|commit| &commit.id);
+        let head = self.head_commit.as_ref().map(|commit| &commit.id);
+        last == Some(&self.after) && head.is_none_or(|id| *id == self.after)
+    }
 }
 
 #[derive(Deserialize)]
 struct MergeGroup {
+    merge_group: MergeGroupFields,
+}
+
+#[derive(Deserialize)]
+struct MergeGroupFields {
     head_sha: String,
+    base_sha: String,
     base_ref: String,
 }
 
-/// Reads a payload whose signature is right.
-pub fn read(id: &str, name: &str, body: &[u8]) -> Result<Delivery, serde_json::Error> {
-    let value: Value = serde_json::from_slice(body)?;
-    let Envelope {
-        action,
-        sender,
-        repository,
-    } = Envelope::deserialize(&value)?;
-    let event = event(name, action.as_deref().unwrap_or_default(), &value)?;
-    Ok(Delivery {
-        id: id.to_owned(),
-        event,
-        sender: sender.map(|sender| sender.login),
-        repository: repository.map(|repository| repository.full_name),
-    })
-}
-
-fn event(name: &str, action: &str, value: &Value) -> Result<Event, serde_json::Error> {
-    Ok(match (name, action) {
-        ("pull_request", "opened" | "reopened" | "synchronize" | "edited" | "ready_for_review") => {
-            pull(value, PullAction::Changed)?
+impl MergeGroup {
+    fn event(self) -> Event {
+        Event::MergeGroup {
+            head_sha: self.merge_group.head_sha,
+            base_sha: self.merge_group.base_sha,
+            base_ref: self.merge_group.base_ref,
         }
-        ("pull_request", "closed") => pull(value, PullAction::Closed)?,
-        ("push", _) => push(Push::deserialize(value)?),
-        ("merge_group", "checks_requested") => {
-            let MergeGroup { head_sha, base_ref } = MergeGroup::deserialize(&value["merge_group"])?;
-            Event::MergeGroup {
-                head: head_sha,
-                base_branch: branch(&base_ref).to_owned(),
-            }
-        }
-        ("check_run", "rerequested") => Event::CheckRerequested {
-            name: Some(text(&value["check_run"]["name"])?),
-            head: text(&value["check_run"]["head_sha"])?,
-        },
-        ("check_suite", "rerequested") => Event::CheckRerequested {
-            name: None,
-            head: text(&value["check_suite"]["head_sha"])?,
-        },
-        ("issue_comment", "created") if value["issue"]["pull_request"].is_object() => {
-            Event::Comment {
-                number: u64::deserialize(&value["issue"]["number"])?,
-                author: text(&value["comment"]["user"]["login"])?,
-                body: text(&value["comment"]["body"])?,
-            }
-        }
-        ("installation", "created" | "unsuspend" | "new_permissions_accepted") => {
-            Event::Installation {
-                owner: text(&value["installation"]["account"]["login"])?,
-            }
-        }
-        ("installation_repositories", "added") => Event::Installation {
-            owner: text(&value["installation"]["account"]["login"])?,
-        },
-        _ => Event::Ignored,
-    })
-}
-
-fn pull(value: &Value, action: PullAction) -> Result<Event, serde_json::Error> {
-    Ok(Event::Pull {
-        number: u64::deserialize(&value["number"])?,
-        action,
-    })
-}
-
-fn push(push: Push) -> Event {
-    let Some(branch) = push.reference.strip_prefix("refs/heads/") else {
-        return Event::Ignored;
-    };
-    let unknown = push.created || push.forced || push.commits.len() >= LISTED_COMMITS;
-    let paths = push
-        .commits
-        .into_iter()
-        .flat_map(|commit| [commit.added, commit.modified, commit.removed])
-        .flatten();
-    let paths = if unknown {
-        Paths::Unknown
-    } else {
-        Paths::Known(paths.collect())
-    };
-    let branch = branch.to_owned();
-    Event::Push {
-        branch,
-        before: push.before,
-        after: push.after,
-        deleted: push.deleted,
-        paths,
     }
 }
 
-fn text(value: &Value) -> Result<String, serde_json::Error> {
-    String::deserialize(value)
+#[derive(Deserialize)]
+struct CheckRun {
+    check_run: CheckRunFields,
 }
 
-fn branch(reference: &str) -> &str {
-    reference.strip_prefix("refs/heads/").unwrap_or(reference)
+#[derive(Deserialize)]
+struct CheckRunFields {
+    name: String,
+    head_sha: String,
+    app: Option<Identified>,
 }
 
-impl Paths {
-    /// Whether the path may be among them.
-    pub fn may_hold(&self, path: &str) -> bool {
-        match self {
-            Self::Known(paths) => paths.contains(path),
-            Self::Unknown => true,
+impl CheckRun {
+    fn event(self) -> Event {
+        let check = self.check_run;
+        let Some(app) = check.app else {
+            return Event::Ignored;
+        };
+        Event::CheckRerequested {
+            name: Some(check.name),
+            head_sha: check.head_sha,
+            app_id: app.id,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct CheckSuite {
+    check_suite: CheckSuiteFields,
+}
+
+#[derive(Deserialize)]
+struct CheckSuiteFields {
+    head_sha: String,
+    app: Option<Identified>,
+}
+
+impl CheckSuite {
+    fn event(self) -> Event {
+        let suite = self.check_suite;
+        let Some(app) = suite.app else {
+            return Event::Ignored;
+        };
+        Event::CheckRerequested {
+            name: None,
+            head_sha: suite.head_sha,
+            app_id: app.id,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct IssueComment {
+    issue: Issue,
+    comment: CommentFields,
+}
+
+#[derive(Deserialize)]
+struct Issue {
+    number: u64,
+    /// Only a pull request has it.
+    pull_request: Option<serde::de::IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct CommentFields {
+    user: Option<Account>,
+    body: Option<String>,
+}
+
+impl IssueComment {
+    fn event(self) -> Event {
+        let author = self.comment.user.map(|user| user.login);
+        Event::Comment {
+            number: self.issue.number,
+            author: author.unwrap_or_else(|| "ghost".to_owned()),
+            body: self.comment.body.unwrap_or_default(),
+            on_pull: self.issue.pull_request.is_some(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Installation {
+    installation: InstallationFields,
+}
+
+#[derive(Deserialize)]
+struct InstallationFields {
+    account: Account,
+}
+
+impl Installation {
+    fn event(self, action: &str) -> Event {
+        let action = match action {
+            "created" | "unsuspend" => Action::Available,
+            "deleted" | "suspend" => Action::Gone,
+            "new_permissions_accepted" | "added" | "removed" => Action::Changed,
+            _ => return Event::Ignored,
+        };
+        Event::Installation {
+            owner: self.installation.account.login,
+            action,
         }
     }
 }
