@@ -1,1 +1,2 @@
-
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
