@@ -20,6 +20,8 @@ pub mod plan;
 pub mod queue;
 pub mod render;
 pub mod report;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
 pub mod serve;
 pub mod tenants;
 pub mod webhook;
