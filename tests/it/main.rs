@@ -1,4 +1,8 @@
-//! The stories, against a real Kubernetes API server.
+//! The stories: the app against the embedded GitHub and a real Kubernetes API server.
 
 mod cluster;
 mod cluster_works;
+mod support;
+
+mod merge;
+mod pull_request;

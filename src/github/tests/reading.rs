@@ -172,7 +172,10 @@ async fn an_empty_repository_has_the_default_branch_that_rest_tells() {
     let Seen::Present(state) = &seen["R"] else {
         panic!("{seen:?}")
     };
-    assert_eq!(state.repository.default_branch.unwrap().as_str(), "trunk");
+    assert_eq!(
+        state.repository.default_branch.as_ref().unwrap().as_str(),
+        "trunk"
+    );
     assert!(state.empty && !state.repository.initialized);
     assert_eq!(state.only_commit, None);
 }

@@ -1,0 +1,349 @@
+//! A world to tell a story in: an organisation with a control repo on the embedded GitHub, the real API server, and the
+//! app, which talks to both over HTTP as its own ServiceAccount.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use secrecy::SecretString;
+use serde_json::Value;
+use tenantry::bot::{Pace, Setup};
+use tenantry::github::{GitHub as Client, Settings, Timing};
+use tenantry::kubernetes;
+use tenantry::sandbox::github::CheckRun;
+use tenantry::sandbox::github::{App as Registered, GitHub, MergeMethod, RepositorySelection};
+use tenantry::serve::{self, App, Parts};
+
+use crate::cluster::Cluster;
+
+/// Longer than anything in a story takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) struct World {
+    pub(crate) github: GitHub,
+    pub(crate) cluster: &'static Cluster,
+    registered: Registered,
+    app: Option<App>,
+    /// Makes names of this world differ from those of others, which share the API server.
+    number: u32,
+    pub(crate) resync: Duration,
+}
+
+impl World {
+    /// An organisation with teams, the App installed, and a control repo that holds this file. `%` in texts stands for
+    /// this world's own suffix. Nothing without an API server, if that is allowed.
+    pub(crate) async fn new(file: &str) -> Option<Self> {
+        static WORLDS: AtomicU32 = AtomicU32::new(1);
+        let cluster = Cluster::shared_or_skip()?;
+        installed(cluster);
+        let github = GitHub::start().await;
+        github.set_merge_delay(Duration::from_millis(20));
+        let number = WORLDS.fetch_add(1, Ordering::Relaxed);
+        let (permissions, events) = manifest();
+        let permissions: Vec<_> = permissions
+            .iter()
+            .map(|(name, level)| (name.as_str(), level.as_str()))
+            .collect();
+        let events: Vec<_> = events.iter().map(String::as_str).collect();
+        let mut world = Self {
+            registered: github.register_app(
+                "tenantry",
+                &permissions,
+                &events,
+                "http://127.0.0.1:9/",
+            ),
+            github,
+            cluster,
+            app: None,
+            number,
+            resync: Duration::from_hours(1),
+        };
+        world.furnish(file);
+        world.start().await;
+        Some(world)
+    }
+
+    fn furnish(&mut self, file: &str) {
+        let organization = self.organization();
+        let github = &self.github;
+        github.organization(&organization);
+        for person in ["alice", "bob"] {
+            github.user(person);
+            github.member(
+                &organization,
+                person,
+                tenantry::sandbox::github::Membership::Member,
+            );
+        }
+        github.user("mallory");
+        for team in ["ai-team", "billing-team", "payments"] {
+            github.team(&organization, team, &["bob"]);
+        }
+        github.repository(
+            &self.control(),
+            &[
+                ("tenants.yaml", &self.text(file)),
+                ("README.md", "# Tenants\n"),
+            ],
+        );
+        github.collaborator(
+            &self.control(),
+            "alice",
+            tenantry::sandbox::github::Permission::Push,
+        );
+        github.install(&self.registered, &organization, RepositorySelection::All);
+    }
+
+    pub(crate) async fn start(&mut self) {
+        let config = Kubeconfig::from_yaml(&kubeconfig(self.cluster))
+            .expect("the cluster's kubeconfig is whole");
+        let config =
+            kube::Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await;
+        let (_, cluster) =
+            kubernetes::connect_with(config.expect("the kubeconfig names a cluster"))
+                .expect("a client");
+        let anywhere: SocketAddr = "127.0.0.1:0".parse().expect("an address");
+        let settings = Settings {
+            api_url: self.github.url().to_owned(),
+            app_id: self.registered.id.to_string(),
+            private_key: SecretString::from(self.registered.private_key_pem.clone()),
+            timing: Timing {
+                backoff: Duration::from_millis(5),
+                ..Timing::default()
+            },
+        };
+        let parts = Parts {
+            github: Client::new(&settings).expect("the App's key is sound"),
+            cluster,
+            setup: self.setup(),
+            webhook_secret: SecretString::from(self.registered.webhook_secret.clone()),
+            listen: anywhere,
+            admin_listen: anywhere,
+        };
+        let app = serve::start(parts).await.expect("loopback has free ports");
+        self.github
+            .set_webhook_url(&self.registered, &format!("http://{}/webhook", app.address));
+        self.app = Some(app);
+        self.settled().await;
+    }
+
+    fn setup(&self) -> Setup {
+        let soon = Duration::from_millis(50);
+        Setup {
+            control_repos: BTreeSet::from([self.control().parse().expect("a name")]),
+            organizations: BTreeSet::new(),
+            tenants_file: "tenants.yaml".to_owned(),
+            cluster: "default".to_owned(),
+            git_host: "github.com".to_owned(),
+            pace: Pace {
+                merge_commit: soon,
+                tries: [soon, soon],
+                retry: 4 * soon,
+                resync: self.resync,
+            },
+        }
+    }
+
+    /// Ends the app; the world goes on without it.
+    pub(crate) async fn stop(&mut self) {
+        if let Some(app) = self.app.take() {
+            app.stop().await;
+        }
+    }
+
+    pub(crate) fn organization(&self) -> String {
+        self.text("acme%")
+    }
+
+    /// `owner/name` of the control repo.
+    pub(crate) fn control(&self) -> String {
+        self.text("acme%/tenants")
+    }
+
+    /// With this world's suffix for each `%`.
+    pub(crate) fn text(&self, text: &str) -> String {
+        text.replace('%', &format!("-w{}", self.number))
+    }
+
+    /// Without this world's suffix, and without what differs from run to run.
+    pub(crate) fn plain(&self, text: &str) -> String {
+        text.replace(&format!("-w{}", self.number), "")
+    }
+
+    /// Waits until GitHub has told everything and the app has nothing to do.
+    pub(crate) async fn settled(&self) {
+        let wait = async {
+            for _ in 0..3 {
+                self.github.wait_for_deliveries().await;
+                if let Some(app) = &self.app {
+                    app.idle().await;
+                }
+                tokio::time::sleep(Duration::from_millis(30)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait)
+            .await
+            .expect("the app comes to rest");
+    }
+
+    /// A pull request of Alice's that makes the file this text: its number and head.
+    pub(crate) fn pull(&self, branch: &str, file: &str) -> (u64, String) {
+        let alice = self.github.as_user("alice");
+        let file = self.text(file);
+        let head = alice.commit(
+            &self.control(),
+            branch,
+            "Change the tenants",
+            &[("tenants.yaml", Some(&file))],
+        );
+        let number = alice.open_pull(&self.control(), "main", branch, "Change the tenants", "");
+        (number, head)
+    }
+
+    /// Merges and gives the commit on the default branch.
+    pub(crate) fn merge(&self, number: u64) -> String {
+        self.github
+            .as_user("alice")
+            .merge(&self.control(), number, MergeMethod::Merge)
+    }
+
+    /// The newest check run of this name on a commit, once it is concluded.
+    pub(crate) async fn check(&self, commit: &str, name: &str) -> CheckRun {
+        self.check_where(commit, name, |run| run.conclusion.is_some())
+            .await
+    }
+
+    pub(crate) async fn check_where(
+        &self,
+        commit: &str,
+        name: &str,
+        wanted: impl Fn(&CheckRun) -> bool,
+    ) -> CheckRun {
+        let started = Instant::now();
+        loop {
+            let runs = self.github.check_runs(&self.control(), commit);
+            let newest = runs
+                .into_iter()
+                .filter(|run| run.name == name)
+                .max_by_key(|run| run.id);
+            match newest {
+                Some(run) if wanted(&run) => {
+                    self.settled().await;
+                    return run;
+                }
+                newest => assert!(
+                    started.elapsed() < PATIENCE,
+                    "no such check `{name}` on {commit}: {newest:#?}"
+                ),
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// The App's one comment on a pull request.
+    pub(crate) fn comment(&self, number: u64) -> Option<String> {
+        let comments = self.github.comments(&self.control(), number);
+        let mut ours = comments
+            .into_iter()
+            .filter(|(author, _)| author == "tenantry[bot]")
+            .map(|(_, body)| body);
+        let first = ours.next();
+        assert_eq!(ours.next(), None, "there is one comment of the App");
+        first
+    }
+
+    /// An object in the cluster, read as an administrator.
+    pub(crate) fn object(&self, kind: &str, namespace: &str, name: &str) -> Option<Value> {
+        let (namespace, name) = (self.text(namespace), self.text(name));
+        let mut args = vec![
+            "get",
+            kind,
+            name.as_str(),
+            "-o",
+            "json",
+            "--ignore-not-found",
+        ];
+        if !namespace.is_empty() {
+            args.extend(["-n", namespace.as_str()]);
+        }
+        let output = self.cluster.kubectl(&args);
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        (!output.stdout.is_empty())
+            .then(|| serde_json::from_slice(&output.stdout).expect("kubectl prints JSON"))
+    }
+
+    /// What the embedded GitHub was asked to change since the mark, reports included; minting a token changes nothing.
+    pub(crate) fn writes_since(&self, mark: tenantry::sandbox::github::Mark) -> Vec<String> {
+        use tenantry::sandbox::github::Class;
+        let requests = self.github.requests_since(mark).into_iter();
+        let writes =
+            requests.filter(|request| matches!(request.class, Class::Write | Class::Report));
+        writes
+            .map(|request| format!("{} {}", request.method, request.path))
+            .collect()
+    }
+
+    /// The end of each story: nothing asked that the embedded GitHub does not know.
+    pub(crate) async fn end(mut self) {
+        self.settled().await;
+        self.stop().await;
+        assert_eq!(self.github.unknown_requests(), Vec::<String>::new());
+        self.github.stop();
+    }
+}
+
+/// The permissions and events of `app-manifest.yml`.
+fn manifest() -> (Vec<(String, String)>, Vec<String>) {
+    let text = std::fs::read_to_string("app-manifest.yml").expect("the manifest is at the top");
+    let manifest: serde_json::Value = serde_yaml::from_str(&text).expect("the manifest is YAML");
+    let permissions = manifest["default_permissions"]
+        .as_object()
+        .expect("permissions are a map");
+    let permissions = permissions
+        .iter()
+        .map(|(name, level)| (name.clone(), level.as_str().unwrap_or_default().to_owned()));
+    let events = manifest["default_events"]
+        .as_array()
+        .expect("events are a list");
+    let events = events
+        .iter()
+        .map(|event| event.as_str().unwrap_or_default().to_owned());
+    (permissions.collect(), events.collect())
+}
+
+/// What an administrator does once: `kubectl apply -k deploy/`.
+fn installed(cluster: &Cluster) {
+    static INSTALLED: OnceLock<()> = OnceLock::new();
+    INSTALLED.get_or_init(|| {
+        let output = cluster.kubectl(&["apply", "-k", "deploy/"]);
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let args = [
+            "wait",
+            "--for=condition=Established",
+            "crd/tenants.tenantry.dev",
+            "--timeout=30s",
+        ];
+        assert!(
+            cluster.kubectl(&args).status.success(),
+            "the Tenant kind is served"
+        );
+    });
+}
+
+/// As the app's own ServiceAccount.
+fn kubeconfig(cluster: &Cluster) -> String {
+    static TOKEN: OnceLock<String> = OnceLock::new();
+    let token = TOKEN.get_or_init(|| cluster.service_account_token("tenantry-system", "tenantry"));
+    cluster.kubeconfig_for(token)
+}
