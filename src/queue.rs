@@ -257,8 +257,7 @@ mod tests {
                 }
             })
             .await;
-        let seen = seen.lock().unwrap().clone();
-        seen
+        seen.lock().unwrap().clone()
     }
 
     #[tokio::test]

@@ -230,7 +230,7 @@ impl Bot {
         if soundness == Soundness::HasErrors {
             return Ok(self.impossible(control, commits, &findings, &file, &plan, &parsed));
         }
-        Ok(self.possible(control, commits, plan, &parsed, &before, &file))
+        Ok(self.possible(control, commits, &plan, &parsed, &before, &file))
     }
 
     async fn plan(
@@ -257,21 +257,21 @@ impl Bot {
         &self,
         control: &Control,
         commits: &Commits<'_>,
-        plan: Plan,
+        plan: &Plan,
         parsed: &Parsed,
         before: &Parsed,
         file: &File<'_>,
     ) -> Outlook {
         let (lines, base_lines) = (lines(parsed), lines(before));
         let setting = self.setting(control, commits, &lines, &base_lines);
-        let comment = match comment::plan_comment(&plan, &setting) {
+        let comment = match comment::plan_comment(plan, &setting) {
             Some(comment) => Saying::New(comment),
             None => Saying::Quiet(comment::nothing_comment(&setting)),
         };
         Outlook {
             annotations: annotations::of_problems(plan.problems(), &parsed.places, file),
-            fingerprint: Some(plan::fingerprint::of_plan(&plan).to_string()),
-            text: check::plan_check(&plan),
+            fingerprint: Some(plan::fingerprint::of_plan(plan).to_string()),
+            text: check::plan_check(plan),
             comment,
         }
     }

@@ -114,20 +114,19 @@ impl Bot {
             annotations,
         };
         let reporter = self.reporter(control);
-        match existing.filter(|run| !is_completed(run)) {
-            Some(run) => reporter.update_check(run.id, progress, &output).await?,
-            None => {
-                let (name, head_sha) = (name.to_owned(), head.to_owned());
-                let check = NewCheck {
-                    name,
-                    head_sha,
-                    external_id: fingerprint,
-                    progress,
-                    output,
-                };
-                reporter.create_check(&check).await?;
-            }
+        if let Some(run) = existing.filter(|run| !is_completed(run)) {
+            reporter.update_check(run.id, progress, &output).await?;
+            return Ok(());
         }
+        let (name, head_sha) = (name.to_owned(), head.to_owned());
+        let check = NewCheck {
+            name,
+            head_sha,
+            external_id: fingerprint,
+            progress,
+            output,
+        };
+        reporter.create_check(&check).await?;
         Ok(())
     }
 

@@ -35,7 +35,7 @@ async fn parts(args: &ServeArgs) -> anyhow::Result<Parts> {
         pace: Pace {
             merge_commit: Duration::from_secs(2),
             tries: [Duration::from_secs(2), Duration::from_secs(10)],
-            retry: Duration::from_secs(60),
+            retry: Duration::from_mins(1),
             resync: args.resync,
         },
     };

@@ -20,7 +20,7 @@ use tenantry::serve::{self, App, Parts};
 use crate::cluster::Cluster;
 
 /// Longer than anything in a story takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) struct World {
     pub(crate) github: GitHub,
