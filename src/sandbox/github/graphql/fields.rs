@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::super::auth::Caller;
 use super::super::clock;
-use super::super::git::Oid;
+use super::super::git::{Entry, Oid, PathChange, Signature};
 use super::super::limits::Resource;
-use super::super::model::{AccountKind, Id, Permission, PullState};
+use super::super::model::{AccountKind, Id, Permission, Pull, PullState};
 use super::super::node_id::{Node, ObjectKind};
 use super::super::view;
 use super::connection;
@@ -63,7 +63,7 @@ impl Run<'_, '_> {
             Thing::Tree { repository, oid } => self.tree(*repository, oid, name),
             Thing::Blob { repository, oid } => self.blob(*repository, oid, name),
             Thing::TreeEntry { .. } => self.tree_entry(on, name),
-            Thing::GitActor(who) => leaf_or_user(who, name),
+            Thing::GitActor(who) => self.git_actor(who, name),
             Thing::Pull { repository, number } => self.pull(*repository, *number, name, arguments),
             Thing::ChangedFile(value) | Thing::RateLimit(value) => leaf(value[name].clone()),
             Thing::Comment(id) => self.comment(*id, name),
@@ -660,7 +660,7 @@ impl Run<'_, '_> {
             return self.git_object(repository, ObjectKind::Tree, oid, name);
         }
         let entries = self.call.world.objects(repository).tree(oid);
-        let item = |entry: &super::super::git::Entry| {
+        let item = |entry: &Entry| {
             Item::Thing(Thing::TreeEntry {
                 repository,
                 folder: String::new(),
@@ -714,6 +714,18 @@ impl Run<'_, '_> {
         }
     }
 
+    fn git_actor(&self, who: &Signature, name: &str) -> Resolved {
+        let person = |id: &Id| matches!(self.call.world.account(*id).kind, AccountKind::User);
+        match name {
+            "name" => leaf(who.name.clone()),
+            "email" => leaf(who.email.clone()),
+            "date" => leaf(clock::stamp(who.date)),
+            "avatarUrl" => leaf("https://avatars.githubusercontent.com/u/0?v=4"),
+            "user" => one(who.account.filter(person).map(Thing::Account)),
+            _ => Ok(Out::Null),
+        }
+    }
+
     // ── pulls ──
 
     fn pull_numbered(&mut self, repository: Id, arguments: &Arguments) -> Resolved {
@@ -731,7 +743,7 @@ impl Run<'_, '_> {
         &self,
         repository: Id,
         arguments: &Arguments,
-        fits: impl Fn(&super::super::model::Pull) -> bool,
+        fits: impl Fn(&Pull) -> bool,
     ) -> Resolved {
         self.need(repository, "pull_requests=read")?;
         let states = arguments.get("states").and_then(Value::as_array);
@@ -830,7 +842,7 @@ impl Run<'_, '_> {
     fn changed_files(&self, of: Id, number: u64, arguments: &Arguments) -> Resolved {
         let world = &self.call.world;
         let pull = &world.repository(of).pulls[&number];
-        let file = |change: &super::super::git::PathChange| {
+        let file = |change: &PathChange| {
             let entry = view::diff_entry(world, of, &pull.head_sha, change);
             let kind = match entry["status"].as_str() {
                 Some("added") => "ADDED",
@@ -889,15 +901,4 @@ fn state_word(state: PullState) -> Value {
         PullState::Closed => "CLOSED",
         PullState::Merged => "MERGED",
     })
-}
-
-fn leaf_or_user(who: &super::super::git::Signature, name: &str) -> Resolved {
-    match name {
-        "name" => leaf(who.name.clone()),
-        "email" => leaf(who.email.clone()),
-        "date" => leaf(clock::stamp(who.date)),
-        "avatarUrl" => leaf("https://avatars.githubusercontent.com/u/0?v=4"),
-        "user" => one(who.account.map(Thing::Account)),
-        _ => Ok(Out::Null),
-    }
 }
