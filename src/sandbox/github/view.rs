@@ -11,8 +11,7 @@ mod pulls;
 
 pub(super) use git::{commit, contents_entry, git_commit, git_reference, git_tree, simple_commit};
 pub(super) use pulls::{
-    annotation, check_run, check_suite, comment, diff_entry, issue, pull, pull_minimal,
-    pull_simple, reaction,
+    annotation, check_run, check_suite, comment, diff_entry, issue, pull, pull_simple, reaction,
 };
 
 /// Where people look at things. Only the API is on loopback.

@@ -138,7 +138,7 @@ pub(in super::super) fn pull(world: &World, of: Id, pull: &Pull) -> Value {
 }
 
 /// The form in a check's `pull_requests`.
-pub(in super::super) fn pull_minimal(world: &World, of: Id, pull: &Pull) -> Value {
+fn pull_minimal(world: &World, of: Id, pull: &Pull) -> Value {
     let side = |id: Id, branch: &str, sha: &str| {
         json!({
             "ref": branch,
