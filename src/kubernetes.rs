@@ -108,7 +108,7 @@ impl Reader {
                     message: format!("a list of {kind} without items"),
                 });
             };
-            items.extend(found);
+            items.extend(found.into_iter().map(|item| named(item, kind)));
             match page.pointer("/metadata/continue").and_then(Value::as_str) {
                 Some(more) if !more.is_empty() => more.clone_into(&mut next),
                 _ => return Ok(items),
@@ -243,6 +243,13 @@ impl Writer {
             .send(Method::PATCH, &path, Some((content_type, body)))
             .await
     }
+}
+
+/// A list names its kind once; its items, where they are built in, do not.
+fn named(mut item: Value, kind: Kind) -> Value {
+    item["apiVersion"] = json!(kind.api_version());
+    item["kind"] = json!(kind);
+    item
 }
 
 fn collection(kind: Kind, namespace: Option<&str>) -> String {
