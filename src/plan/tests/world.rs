@@ -306,7 +306,12 @@ impl World {
             owned["f:metadata"].as_object_mut().unwrap().remove(key);
         }
         drop_fields(stored, &before, &owned);
+        let role = stored["roleRef"].clone();
         merge(stored, applied);
+        assert!(
+            role.is_null() || role == stored["roleRef"],
+            "422: cannot change roleRef"
+        );
         defaults(id.kind, stored);
         canonical(stored);
         stored["metadata"]["managedFields"] = json!([
