@@ -236,6 +236,7 @@ fn applied_words(report: &Report) -> String {
 
 pub(super) fn outcome_word(tenant: &TenantReport) -> (&'static str, &'static str) {
     match (tenant.verdict(), tenant.action) {
+        _ if !tenant.problems.is_empty() => ("❗", "held by a problem"),
         (Verdict::Failed, _) => ("❌", "failed"),
         (Verdict::Held, TenantAction::Remove) => ("⛔", "held removal"),
         (Verdict::Held, _) => ("⛔", "held in part"),

@@ -470,7 +470,7 @@ fn of_repository(repository: &Repository) -> Phrase {
 
 fn of_key(key: &DeployKey) -> Phrase {
     if key.read_only {
-        Phrase::new().words("reads")
+        Phrase::new().words("read-only")
     } else {
         Phrase::new().strong("reads and writes")
     }
