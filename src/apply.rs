@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::desired::Surroundings;
-use crate::names::{Login, TenantName};
+use crate::names::TenantName;
 use crate::object::{Fingerprint, Object, ObjectId};
 use crate::observed::{Accepted, Memory, Progress, RememberedRepository};
 use crate::plan::{ApprovedPlan, Change, Hold, Step, TenantPlan};
@@ -28,6 +28,7 @@ const AT_ONCE: usize = 8;
 #[derive(Clone, Copy)]
 pub struct Hands<'a> {
     pub github: &'a hub::Writer,
+    pub reader: &'a hub::Reader,
     pub cluster: &'a kubernetes::Writer,
     pub surroundings: &'a Surroundings,
     /// Lines of `known_hosts` for the Git host.
@@ -45,16 +46,33 @@ pub struct Known {
 }
 
 /// Runs the plan. `known` also names the tenants in which nothing differs: what is remembered of them is completed.
-pub async fn run(hands: Hands<'_>, plan: ApprovedPlan, known: BTreeMap<TenantName, Known>) -> Report {
+pub async fn run(
+    hands: Hands<'_>,
+    plan: ApprovedPlan,
+    known: BTreeMap<TenantName, Known>,
+) -> Report {
     let plan = plan.into_plan();
     let unchanged = plan.unchanged;
     let mut plans = plan.tenants;
-    let jobs: Vec<_> = known.into_iter().map(|(name, known)| (plans.remove(&name), name, known)).collect();
+    let jobs: Vec<_> = known
+        .into_iter()
+        .map(|(name, known)| (plans.remove(&name), name, known))
+        .collect();
     let reports = futures::stream::iter(jobs.into_iter().map(|(plan, name, known)| async move {
-        let report = Work { hands, tenant: &name, known }.run(plan).await;
+        let report = Work {
+            hands,
+            tenant: &name,
+            known,
+        }
+        .run(plan)
+        .await;
         report.map(|report| (name, report))
     }));
-    let tenants = reports.buffer_unordered(AT_ONCE).filter_map(std::future::ready).collect().await;
+    let tenants = reports
+        .buffer_unordered(AT_ONCE)
+        .filter_map(std::future::ready)
+        .collect()
+        .await;
     Report { tenants, unchanged }
 }
 
@@ -88,7 +106,9 @@ impl Work<'_> {
         for step in plan.steps {
             let outcome = match (&step.hold, &failed) {
                 (Some(hold), _) => Outcome::Held(*hold),
-                (None, Some(because)) => Outcome::Skipped { because: because.clone() },
+                (None, Some(because)) => Outcome::Skipped {
+                    because: because.clone(),
+                },
                 (None, None) => self.outcome(&step).await,
             };
             if matches!(outcome, Outcome::Failed { .. }) {
@@ -101,7 +121,12 @@ impl Work<'_> {
         {
             *outcome = Outcome::Failed { error, retry };
         }
-        Some(TenantReport { action: plan.action, outcomes, problems: plan.problems, facts: plan.facts })
+        Some(TenantReport {
+            action: plan.action,
+            outcomes,
+            problems: plan.problems,
+            facts: plan.facts,
+        })
     }
 
     async fn outcome(&mut self, step: &Step) -> Outcome {
@@ -120,9 +145,13 @@ impl Work<'_> {
     async fn step(&mut self, step: &Step) -> Result<(), Failure> {
         let is_new = matches!(step.change, Change::Create(_) | Change::Adopt { .. });
         match (&step.id, step.change.target()) {
-            (ObjectId::Manifest(id), Some(Object::Manifest(manifest))) => self.manifest(id, manifest, is_new).await,
+            (ObjectId::Manifest(id), Some(Object::Manifest(manifest))) => {
+                self.manifest(id, manifest, is_new).await
+            }
             (ObjectId::Credentials { namespace }, Some(_)) => self.credentials(namespace).await,
-            (ObjectId::Repository(name), Some(Object::Repository(to))) => self.repository(name, to, &step.change).await,
+            (ObjectId::Repository(name), Some(Object::Repository(to))) => {
+                self.repository(name, to, &step.change).await
+            }
             (ObjectId::TeamAccess { repository, team }, Some(Object::TeamAccess(to))) => {
                 self.team_access(repository, team, to.permission).await
             }
@@ -137,13 +166,11 @@ impl Work<'_> {
         }
     }
 
-    fn organization(&self) -> &Login {
-        &self.hands.surroundings.organization
-    }
-
     /// Completes what is remembered of the tenant, if that is not so already.
     async fn settle(&mut self, outcomes: &[(Step, Outcome)]) -> Result<(), Failure> {
-        let Some(status) = self.status(outcomes) else { return Ok(()) };
+        let Some(status) = self.status(outcomes) else {
+            return Ok(());
+        };
         self.hands.cluster.remember(self.tenant, &status).await?;
         Ok(())
     }
@@ -151,16 +178,27 @@ impl Work<'_> {
     fn status(&self, outcomes: &[(Step, Outcome)]) -> Option<Value> {
         let memory = self.known.memory.as_ref()?;
         let condition = verdict(outcomes, memory.generation);
-        let key = self.known.public_key.as_deref().and_then(keys::fingerprint).or_else(|| memory.key.clone());
+        let key = self
+            .known
+            .public_key
+            .as_deref()
+            .and_then(keys::fingerprint)
+            .or_else(|| memory.key.clone());
         let as_remembered = memory.accepted.as_ref() == Some(&condition)
             && memory.key == key
-            && memory.repository == self.known.repository.clone().or_else(|| memory.repository.clone());
+            && memory.repository
+                == self
+                    .known
+                    .repository
+                    .clone()
+                    .or_else(|| memory.repository.clone());
         if as_remembered {
             return None;
         }
         let mut status = json!({ "conditions": [self.condition(&condition, memory)] });
         if let Some(repository) = &self.known.repository {
-            status["repository"] = json!({ "nodeId": repository.node_id, "fullName": repository.full_name });
+            status["repository"] =
+                json!({ "nodeId": repository.node_id, "fullName": repository.full_name });
         }
         if let Some(Fingerprint(fingerprint)) = key {
             status["deployKey"] = json!({ "fingerprint": fingerprint });
@@ -172,8 +210,13 @@ impl Work<'_> {
     }
 
     fn condition(&self, condition: &Accepted, memory: &Memory) -> Value {
-        let before = memory.accepted.as_ref().filter(|before| before.is_true == condition.is_true);
-        let since = before.and_then(|before| before.since).unwrap_or(self.hands.now);
+        let before = memory
+            .accepted
+            .as_ref()
+            .filter(|before| before.is_true == condition.is_true);
+        let since = before
+            .and_then(|before| before.since)
+            .unwrap_or(self.hands.now);
         json!({
             "type": "Accepted",
             "status": if condition.is_true { "True" } else { "False" },
@@ -204,35 +247,66 @@ fn verdict(outcomes: &[(Step, Outcome)], generation: i64) -> Accepted {
         Outcome::Done | Outcome::Skipped { .. } | Outcome::Held(_) => None,
     });
     if let Some((step, error)) = failed {
-        return of(false, "Failed", format!("{} {}: {error}", step.id.noun(), step.id));
+        return of(
+            false,
+            "Failed",
+            format!("{} {}: {error}", step.id.noun(), step.id),
+        );
     }
-    let held: Vec<_> = outcomes.iter().filter(|(step, outcome)| is_owed(step, outcome)).collect();
+    let held: Vec<_> = outcomes
+        .iter()
+        .filter(|(step, outcome)| is_owed(step, outcome))
+        .collect();
     match held.first() {
-        Some((step, _)) => of(false, "Held", format!("{} of {} held: {}", step.id.noun(), held.len(), step.id)),
-        None => of(true, "Written", "every object of the entry is written".to_owned()),
+        Some((step, _)) => of(
+            false,
+            "Held",
+            format!("{} of {} held: {}", step.id.noun(), held.len(), step.id),
+        ),
+        None => of(
+            true,
+            "Written",
+            "every object of the entry is written".to_owned(),
+        ),
     }
 }
 
 /// A held step that the entry wants; what people added beside the file is not the entry's concern.
 fn is_owed(step: &Step, outcome: &Outcome) -> bool {
     match outcome {
-        Outcome::Held(Hold::NotNamed) => false,
         Outcome::Held(Hold::Removal) => step.change.target().is_some(),
         Outcome::Held(Hold::Narrower | Hold::Unannounced | Hold::Problem) => true,
-        Outcome::Done | Outcome::Failed { .. } | Outcome::Skipped { .. } => false,
+        Outcome::Held(Hold::NotNamed)
+        | Outcome::Done
+        | Outcome::Failed { .. }
+        | Outcome::Skipped { .. } => false,
     }
 }
 
 impl From<hub::Error> for Failure {
     fn from(error: hub::Error) -> Self {
-        let retry = if error.is_retryable() { Retry::Useful } else { Retry::Useless };
-        Self { error: error.to_string(), retry }
+        let retry = if error.is_retryable() {
+            Retry::Useful
+        } else {
+            Retry::Useless
+        };
+        Self {
+            error: error.to_string(),
+            retry,
+        }
     }
 }
 
 impl From<kubernetes::Error> for Failure {
     fn from(error: kubernetes::Error) -> Self {
-        let retry = if error.is_retryable() { Retry::Useful } else { Retry::Useless };
-        Self { error: error.to_string(), retry }
+        let retry = if error.is_retryable() {
+            Retry::Useful
+        } else {
+            Retry::Useless
+        };
+        Self {
+            error: error.to_string(),
+            retry,
+        }
     }
 }

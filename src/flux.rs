@@ -95,6 +95,16 @@ pub fn control_namespace(tenant: &Tenant, surroundings: &Surroundings) -> Vec<Ma
         ),
         service_account(tenant, &name, RECONCILER),
     ];
+    // Our own rights to Secrets and Flux's objects hold in control namespaces alone (deploy/rbac.yaml).
+    let app =
+        json!({ "kind": "ServiceAccount", "name": "tenantry", "namespace": "tenantry-system" });
+    manifests.push(role_binding(
+        tenant,
+        &name,
+        "tenantry-control",
+        "tenantry-control",
+        &[app],
+    ));
     // `view` does not include Secrets: people see how their sync is doing, and not the key.
     manifests.extend(tenant.teams.iter().map(|(team, settings)| {
         role_binding(

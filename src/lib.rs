@@ -2,18 +2,26 @@
 
 mod words;
 
+pub mod apply;
+pub mod bot;
+pub mod cli;
+pub mod compare;
+pub mod config;
 pub mod desired;
 pub mod flux;
+pub mod github;
 pub mod keys;
 pub mod kubernetes;
-// pub mod github;
-// pub mod observe;
-// pub mod apply;
 pub mod names;
 pub mod object;
+pub mod observe;
 pub mod observed;
 pub mod plan;
 pub mod queue;
 pub mod render;
 pub mod report;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
+pub mod serve;
 pub mod tenants;
+pub mod webhook;

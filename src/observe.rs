@@ -49,13 +49,17 @@ pub async fn read(
     eyes: Eyes<'_>,
     subjects: &BTreeMap<TenantName, Subject>,
 ) -> anyhow::Result<BTreeMap<TenantName, Seen>> {
-    let mut seen: BTreeMap<TenantName, Seen> =
-        subjects.iter().map(|(name, subject)| (name.clone(), Seen::of(subject))).collect();
+    let mut seen: BTreeMap<TenantName, Seen> = subjects
+        .iter()
+        .map(|(name, subject)| (name.clone(), Seen::of(subject)))
+        .collect();
     if subjects.is_empty() {
         return Ok(seen);
     }
-    let (cluster, github) =
-        tokio::join!(cluster::look(eyes.cluster, subjects), github::look(eyes.github, eyes.surroundings, subjects));
+    let (cluster, github) = tokio::join!(
+        cluster::look(eyes.cluster, subjects),
+        github::look(eyes.github, eyes.surroundings, subjects)
+    );
     let (cluster, github) = (cluster?, github?);
     for (name, subject) in subjects {
         let target = seen.get_mut(name).expect("made from the same names");
@@ -67,8 +71,14 @@ pub async fn read(
 
 impl Seen {
     fn of(subject: &Subject) -> Self {
-        let observed = Observed { memory: subject.memory.clone(), ..Observed::default() };
-        Self { observed, ..Self::default() }
+        let observed = Observed {
+            memory: subject.memory.clone(),
+            ..Observed::default()
+        };
+        Self {
+            observed,
+            ..Self::default()
+        }
     }
 
     fn sight(&mut self, id: ObjectId, sighting: Sighting) {
@@ -76,14 +86,20 @@ impl Seen {
     }
 
     fn problem(&mut self, place: Place, message: String, help: Option<String>) {
-        self.observed.problems.push(Problem { place, message, help });
+        self.observed.problems.push(Problem {
+            place,
+            message,
+            help,
+        });
     }
 }
 
 impl Subject {
     /// The entry as the file or, for a removed tenant, the memory has it.
     fn any_entry(&self) -> Option<&Tenant> {
-        self.entry.as_ref().or_else(|| self.memory.as_ref().map(|memory| &memory.entry))
+        self.entry
+            .as_ref()
+            .or_else(|| self.memory.as_ref().map(|memory| &memory.entry))
     }
 
     fn wanted_manifests(&self) -> impl Iterator<Item = &ManifestId> {
@@ -105,8 +121,12 @@ impl Subject {
 
 /// The names that are known and look like the one that is not.
 fn did_you_mean<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let close = known.into_iter().map(|name| (strsim::jaro_winkler(wrong, name), name));
-    let best = close.filter(|(score, _)| *score > 0.8).max_by(|(one, _), (two, _)| one.total_cmp(two));
+    let close = known
+        .into_iter()
+        .map(|name| (strsim::jaro_winkler(wrong, name), name));
+    let best = close
+        .filter(|(score, _)| *score > 0.8)
+        .max_by(|(one, _), (two, _)| one.total_cmp(two));
     best.map(|(_, name)| format!("did you mean `{name}`?"))
 }
 
@@ -129,4 +149,3 @@ const LISTED: [Kind; 8] = [
     Kind::GitRepository,
     Kind::Kustomization,
 ];
-

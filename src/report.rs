@@ -62,29 +62,33 @@ impl Report {
             .unwrap_or(Verdict::Applied)
     }
 
-    /// Later tries replace what earlier ones said of a tenant; what was done before stays done.
-    pub fn absorb(&mut self, later: Report) {
-        for (name, mut tenant) in later.tenants {
-            if let Some(earlier) = self.tenants.remove(&name) {
-                let again: std::collections::BTreeSet<_> = tenant
+    /// Later tries replace what earlier ones said of a tenant. What was to be done then and no longer is was done.
+    pub fn absorb(&mut self, mut later: Report) {
+        for (name, earlier) in &mut self.tenants {
+            match later.tenants.remove(name) {
+                Some(again) => earlier.absorb(again),
+                None => earlier
                     .outcomes
-                    .iter()
-                    .map(|(step, _)| step.id.clone())
-                    .collect();
-                let mut outcomes: Vec<_> = earlier
-                    .outcomes
-                    .into_iter()
-                    .filter(|(step, outcome)| {
-                        *outcome == Outcome::Done && !again.contains(&step.id)
-                    })
-                    .collect();
-                outcomes.append(&mut tenant.outcomes);
-                outcomes.sort_by(|(one, _), (two, _)| one.id.cmp(&two.id));
-                tenant.outcomes = outcomes;
-                tenant.action = earlier.action;
+                    .iter_mut()
+                    .for_each(|(_, outcome)| outcome.turn_out_done()),
             }
-            self.tenants.insert(name, tenant);
         }
+        self.tenants.append(&mut later.tenants);
+        self.unchanged = later.unchanged;
+    }
+
+    pub fn problems(&self) -> impl Iterator<Item = (&TenantName, &Problem)> {
+        let of_one = |(name, tenant)| {
+            let tenant: &TenantReport = tenant;
+            tenant.problems.iter().map(move |problem| (name, problem))
+        };
+        self.tenants.iter().flat_map(of_one)
+    }
+
+    /// Whether anything was written.
+    pub fn did_something(&self) -> bool {
+        let mut outcomes = self.tenants.values().flat_map(|tenant| &tenant.outcomes);
+        outcomes.any(|(_, outcome)| *outcome == Outcome::Done)
     }
 
     /// The tenants of which something failed, and trying again may help.
@@ -105,7 +109,29 @@ impl Report {
     }
 }
 
+impl Outcome {
+    /// A write that was refused or lost may have been done all the same.
+    fn turn_out_done(&mut self) {
+        match self {
+            Self::Failed { .. } | Self::Skipped { .. } => *self = Self::Done,
+            Self::Done | Self::Held(_) => {}
+        }
+    }
+}
+
 impl TenantReport {
+    fn absorb(&mut self, again: TenantReport) {
+        self.outcomes
+            .retain(|(step, _)| again.outcomes.iter().all(|(other, _)| other.id != step.id));
+        self.outcomes
+            .iter_mut()
+            .for_each(|(_, outcome)| outcome.turn_out_done());
+        self.outcomes.extend(again.outcomes);
+        self.outcomes
+            .sort_by(|(one, _), (two, _)| one.id.cmp(&two.id));
+        self.problems = again.problems;
+    }
+
     pub fn verdict(&self) -> Verdict {
         let outcomes = self.outcomes.iter().map(|(_, outcome)| match outcome {
             Outcome::Done => Verdict::Applied,

@@ -7,17 +7,32 @@
 //! object in Kubernetes remembers as the entry last accepted.
 
 pub mod diagnostic;
+mod entry;
+mod format;
+mod keys;
+mod layers;
+mod parse;
+mod rules;
+mod schema;
+mod shape;
+#[cfg(test)]
+mod tests;
+mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::names::{
-    BranchName, FullName, Login, NamespaceName, RepositoryName, TeamSlug, TenantName,
+    BranchName, FullName, InvalidName, Login, NamespaceName, RepositoryName, TeamSlug, TenantName,
 };
 pub use crate::object::{Permission, Visibility};
 use crate::words::words;
+pub use parse::{Context, Parsed, parse};
+pub use rules::moved_namespaces;
+pub use schema::schema;
 
 /// The whole file. Only sound entries are in it: an entry with an error of its own is left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +66,7 @@ pub struct Tenant {
     pub repository: RepositorySettings,
     pub teams: BTreeMap<TeamSlug, TeamSettings>,
     pub namespaces: BTreeMap<NamespaceName, NamespaceSettings>,
-    /// ClusterRole of Flux in workload namespaces: `admin`, `edit` or another; never `cluster-admin`.
+    /// `ClusterRole` of Flux in workload namespaces: `admin`, `edit` or another; never `cluster-admin`.
     pub reconciler_role: String,
     pub deploy_key: DeployKeySettings,
     pub sync: SyncSettings,
@@ -193,7 +208,7 @@ pub struct AdditionalRoleBinding {
     pub namespaces: BTreeSet<NamespaceName>,
 }
 
-/// A subject of a RoleBinding; `namespace` only for a ServiceAccount.
+/// A subject of a `RoleBinding`; `namespace` only for a `ServiceAccount`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Subject {
@@ -249,7 +264,7 @@ impl TryFrom<String> for Period {
     }
 }
 
-impl std::str::FromStr for Period {
+impl FromStr for Period {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {

@@ -11,6 +11,7 @@ macro_rules! words {
 
         impl $name {
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+            pub const WORDS: &'static [&'static str] = &[$($word),+];
 
             pub const fn as_str(self) -> &'static str {
                 match self {
@@ -22,6 +23,17 @@ macro_rules! words {
         impl std::fmt::Display for $name {
             fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 formatter.pad(self.as_str())
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = crate::names::InvalidName;
+
+            fn from_str(text: &str) -> Result<Self, crate::names::InvalidName> {
+                let known = Self::ALL.iter().find(|word| word.as_str() == text);
+                known
+                    .copied()
+                    .ok_or_else(|| crate::names::InvalidName(format!("is none of {}", Self::WORDS.join(", "))))
             }
         }
     };

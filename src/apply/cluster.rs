@@ -15,7 +15,12 @@ use crate::tenants::KeyAlgorithm;
 use crate::{flux, keys};
 
 impl Work<'_> {
-    pub(super) async fn manifest(&mut self, id: &ManifestId, manifest: &Value, is_new: bool) -> Result<(), Failure> {
+    pub(super) async fn manifest(
+        &mut self,
+        id: &ManifestId,
+        manifest: &Value,
+        is_new: bool,
+    ) -> Result<(), Failure> {
         let force = if is_new { Force::No } else { Force::Yes };
         let applied = self.hands.cluster.apply(id, manifest, force).await?;
         if id.kind == Kind::Tenant {
@@ -26,18 +31,26 @@ impl Work<'_> {
 
     /// The Tenant object was written: from here on there is something to remember by.
     fn remember_entry(&mut self, applied: &Value) -> Result<(), Failure> {
-        let generation = applied["metadata"]["generation"].as_i64().unwrap_or_default();
+        let generation = applied["metadata"]["generation"]
+            .as_i64()
+            .unwrap_or_default();
         if let Some(memory) = &mut self.known.memory {
             memory.generation = generation;
             return Ok(());
         }
         let Some(entry) = self.known.entry.clone() else {
-            return Err(Failure { error: "a Tenant without an entry".to_owned(), retry: Retry::Useless });
+            return Err(Failure {
+                error: "a Tenant without an entry".to_owned(),
+                retry: Retry::Useless,
+            });
         };
         self.known.memory = Some(Memory {
             entry,
             control_repository: self.hands.surroundings.control_repository.clone(),
-            commit: applied["spec"]["commit"].as_str().unwrap_or_default().to_owned(),
+            commit: applied["spec"]["commit"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
             created_at: self.hands.now,
             repository: None,
             key: None,
@@ -50,11 +63,21 @@ impl Work<'_> {
 
     /// Makes a key pair and stores it; the private half lives from here to the end of this function.
     pub(super) async fn credentials(&mut self, namespace: &str) -> Result<(), Failure> {
-        let algorithm = self.known.entry.as_ref().map_or(KeyAlgorithm::Ed25519, |entry| entry.deploy_key.algorithm);
-        let unmakeable = |error: anyhow::Error| Failure { error: format!("{error:#}"), retry: Retry::Useless };
+        let algorithm = self
+            .known
+            .entry
+            .as_ref()
+            .map_or(KeyAlgorithm::Ed25519, |entry| entry.deploy_key.algorithm);
+        let unmakeable = |error: anyhow::Error| Failure {
+            error: format!("{error:#}"),
+            retry: Retry::Useless,
+        };
         let pair = KeyPair::generate(algorithm).map_err(unmakeable)?;
         let body = self.secret(namespace, &pair);
-        self.hands.cluster.apply_credentials(namespace, body).await?;
+        self.hands
+            .cluster
+            .apply_credentials(namespace, body)
+            .await?;
         let fingerprint = keys::fingerprint(&pair.public);
         self.known.public_key = Some(pair.public);
         let status = json!({ "deployKey": { "fingerprint": fingerprint } });
@@ -70,8 +93,11 @@ impl Work<'_> {
         let known_hosts = STANDARD.encode(self.hands.known_hosts);
         let head = json!({ "name": "git-auth", "namespace": namespace, "labels": labels });
         let mut body = Zeroizing::new(Vec::with_capacity(4096));
-        let start = format!(r#"{{"apiVersion":"v1","kind":"Secret","type":"Opaque","metadata":{head},"data":{{"#);
-        let rest = format!(r#""identity.pub":"{public}","known_hosts":"{known_hosts}","identity":""#);
+        let start = format!(
+            r#"{{"apiVersion":"v1","kind":"Secret","type":"Opaque","metadata":{head},"data":{{"#
+        );
+        let rest =
+            format!(r#""identity.pub":"{public}","known_hosts":"{known_hosts}","identity":""#);
         body.extend_from_slice(start.as_bytes());
         body.extend_from_slice(rest.as_bytes());
         body.extend_from_slice(identity.as_bytes());

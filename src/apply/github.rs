@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Failure, Work};
 use crate::flux;
-use crate::github::{NewRepository, RepositoryChange};
+use crate::github::{Key, NewFile, NewRepository, RepositoryChange};
 use crate::names::{BranchName, FullName, TeamSlug};
 use crate::object::{Permission, Repository};
 use crate::observed::RememberedRepository;
@@ -36,10 +36,12 @@ impl Work<'_> {
                     return self.first_commit(name, to, None).await;
                 }
                 let change = RepositoryChange {
-                    default_branch: to.default_branch.clone().filter(|_| differs("defaultBranch")),
+                    default_branch: to
+                        .default_branch
+                        .clone()
+                        .filter(|_| differs("defaultBranch")),
                     visibility: Some(to.visibility).filter(|_| differs("visibility")),
                     description: to.description.clone().filter(|_| differs("description")),
-                    archived: Some(to.archived).filter(|_| differs("archived")),
                 };
                 Ok(self.hands.github.update_repository(name, &change).await?)
             }
@@ -48,26 +50,47 @@ impl Work<'_> {
     }
 
     /// Makes it and remembers it at once: from then on it is known by its id. Says what its default branch will be.
-    async fn create(&mut self, name: &FullName, to: &Repository) -> Result<Option<String>, Failure> {
+    async fn create(
+        &mut self,
+        name: &FullName,
+        to: &Repository,
+    ) -> Result<Option<String>, Failure> {
         let new = NewRepository {
-            owner: name.owner.clone(),
-            name: name.name.clone(),
+            full_name: name.clone(),
             visibility: to.visibility,
             description: to.description.clone().unwrap_or_default(),
         };
-        let template = self.known.entry.as_ref().and_then(|entry| entry.repository.template.clone());
+        let template = self
+            .known
+            .entry
+            .as_ref()
+            .and_then(|entry| entry.repository.template.clone());
         let created = match &template {
-            Some(template) => self.hands.github.generate_repository(template, &new).await?,
+            Some(template) => {
+                self.hands
+                    .github
+                    .generate_repository(template, &new)
+                    .await?
+            }
             None => self.hands.github.create_repository(&new).await?,
         };
-        self.known.repository = Some(RememberedRepository { node_id: created.node_id, full_name: name.clone() });
+        self.known.repository = Some(RememberedRepository {
+            node_id: created.node_id,
+            full_name: name.clone(),
+        });
         self.remember_repository().await?;
         Ok(Some(created.default_branch))
     }
 
     async fn remember_repository(&mut self) -> Result<(), Failure> {
-        let Some(repository) = &self.known.repository else { return Ok(()) };
-        let remembered = self.known.memory.as_ref().and_then(|memory| memory.repository.as_ref());
+        let Some(repository) = &self.known.repository else {
+            return Ok(());
+        };
+        let remembered = self
+            .known
+            .memory
+            .as_ref()
+            .and_then(|memory| memory.repository.as_ref());
         if remembered == Some(repository) {
             return Ok(());
         }
@@ -77,19 +100,44 @@ impl Work<'_> {
     }
 
     /// Puts the sync path there, and with it the branch; then makes that branch the default one.
-    async fn first_commit(&self, name: &FullName, to: &Repository, default: Option<&str>) -> Result<(), Failure> {
-        let Some(entry) = &self.known.entry else { return Err(useless("a workspace without an entry")) };
-        let Some(branch) = &to.default_branch else { return Err(useless("a workspace without a default branch")) };
+    async fn first_commit(
+        &self,
+        name: &FullName,
+        to: &Repository,
+        default: Option<&str>,
+    ) -> Result<(), Failure> {
+        let Some(entry) = &self.known.entry else {
+            return Err(useless("a workspace without an entry"));
+        };
+        let Some(branch) = &to.default_branch else {
+            return Err(useless("a workspace without a default branch"));
+        };
         let (path, text) = flux::first_file(entry);
         let github = self.hands.github;
         if entry.repository.template.is_some() {
             self.wait_for_content(name, branch).await?;
         }
-        if github.reader().file(name, &path, branch.as_str()).await?.is_none() {
-            github.put_file(name, branch, &path, flux::FIRST_COMMIT, &text).await?;
+        if self
+            .hands
+            .reader
+            .file(name, &path, branch.as_str())
+            .await
+            .is_ok_and(|file| file.is_some())
+        {
+            return Ok(());
         }
+        let file = NewFile {
+            branch: branch.as_str(),
+            path: &path,
+            message: flux::FIRST_COMMIT,
+            content: text.as_bytes(),
+        };
+        github.put_file(name, &file, None).await?;
         if default.is_some_and(|default| default != branch.as_str()) {
-            let change = RepositoryChange { default_branch: Some(branch.clone()), ..RepositoryChange::default() };
+            let change = RepositoryChange {
+                default_branch: Some(branch.clone()),
+                ..RepositoryChange::default()
+            };
             github.update_repository(name, &change).await?;
         }
         Ok(())
@@ -99,13 +147,23 @@ impl Work<'_> {
     async fn wait_for_content(&self, name: &FullName, branch: &BranchName) -> Result<(), Failure> {
         let (looks, apart) = TEMPLATE_LOOKS;
         for _ in 0..looks {
-            if self.hands.github.reader().branch_tip(name, branch.as_str()).await?.is_some() {
+            if self
+                .hands
+                .reader
+                .branch_tip(name, branch.as_str())
+                .await?
+                .is_some()
+            {
                 return Ok(());
             }
             tokio::time::sleep(apart).await;
         }
-        let error = format!("the template's content has not arrived on branch `{branch}` of `{name}`");
-        Err(Failure { error, retry: Retry::Useful })
+        let error =
+            format!("the template's content has not arrived on branch `{branch}` of `{name}`");
+        Err(Failure {
+            error,
+            retry: Retry::Useful,
+        })
     }
 
     pub(super) async fn team_access(
@@ -115,7 +173,9 @@ impl Work<'_> {
         permission: Permission,
     ) -> Result<(), Failure> {
         let github = self.hands.github;
-        Ok(github.set_team_permission(self.organization(), team, repository, permission).await?)
+        Ok(github
+            .set_team_permission(team, repository, permission)
+            .await?)
     }
 
     /// Registers the public half of the key that the Secret holds.
@@ -128,16 +188,29 @@ impl Work<'_> {
         if self.known.public_key.is_none() {
             let namespace = flux::ControlNamespace::of(self.tenant).to_string();
             let stored = self.hands.cluster.reader().credentials(&namespace).await?;
-            self.known.public_key = stored.map(|stored| stored.public_key).filter(|key| !key.is_empty());
+            self.known.public_key = stored
+                .map(|stored| stored.public_key)
+                .filter(|key| !key.is_empty());
         }
         let Some(public_key) = &self.known.public_key else {
-            return Err(Failure { error: "the Secret `git-auth` holds no key".to_owned(), retry: Retry::Useful });
+            return Err(Failure {
+                error: "the Secret `git-auth` holds no key".to_owned(),
+                retry: Retry::Useful,
+            });
         };
-        self.hands.github.add_deploy_key(repository, title, public_key, read_only).await?;
+        let key = Key {
+            title: title.to_owned(),
+            read_only,
+            public_key: public_key.clone(),
+        };
+        self.hands.github.add_deploy_key(repository, &key).await?;
         Ok(())
     }
 }
 
 fn useless(error: &str) -> Failure {
-    Failure { error: error.to_owned(), retry: Retry::Useless }
+    Failure {
+        error: error.to_owned(),
+        retry: Retry::Useless,
+    }
 }

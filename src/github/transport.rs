@@ -1,14 +1,13 @@
-//! One place through which every request goes: deadlines, retries, limits, paging.
-//!
-//! octocrab carries the requests. Its own retry repeats writes and its own paging loses the token on any host but
-//! `api.github.com`, so neither is used.
+//! Requests to one GitHub: where they go, how long they may take, when they are repeated.
 
-use std::sync::Arc;
+use std::net::IpAddr;
 use std::time::Duration;
 
-use anyhow::Context as _;
-use http::header::{HeaderMap, HeaderName, HeaderValue};
-use http::{Method, StatusCode, Uri};
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LINK, USER_AGENT};
+use http::uri::Scheme;
+use http::{HeaderMap, HeaderValue, Method, Uri};
+use http_body_util::BodyExt as _;
 use jiff::Timestamp;
 use octocrab::Octocrab;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -16,287 +15,422 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use crate::github::error::{Error, ErrorKind};
+use super::error::{self, Call, Error, InvalidSettings};
 
-/// No answer within this time is a failure of the request.
-const DEADLINE: Duration = Duration::from_secs(30);
-/// Requests under way at the same time; GitHub's secondary limits count concurrency.
+/// Requests at a time: GitHub's secondary limit is 100, shared by everything that uses the same App.
 const IN_FLIGHT: usize = 20;
-/// Tries of a request that may be repeated.
-const TRIES: u32 = 3;
-/// A rate limit that ends sooner is waited for; a later one is the caller's to report.
-const WORTH_WAITING: Duration = Duration::from_secs(30);
-/// GitHub's largest page.
-pub(super) const PER_PAGE: usize = 100;
 
-/// One GitHub, and how to reach it.
-#[derive(Clone)]
+/// How often a request is sent at most, if it may be repeated.
+pub(super) const TRIES: u32 = 3;
+
+/// The longest pause that is slept here; whoever asks knows better what to do with a longer one.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+const JSON: &str = "application/vnd.github+json";
+
+/// How patient the client is.
+#[derive(Debug, Clone, Copy)]
+pub struct Timing {
+    /// Pause before the second try; it doubles for the third.
+    pub backoff: Duration,
+    /// From sending a request to the last byte of its answer; for each try.
+    pub deadline: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            backoff: Duration::from_secs(1),
+            deadline: Duration::from_secs(30),
+        }
+    }
+}
+
+/// The connection pool of one GitHub; knows no credentials of its own.
 pub(super) struct Transport {
-    client: Octocrab,
-    root: Uri,
-    graphql: Uri,
-    in_flight: Arc<Semaphore>,
-    /// First wait before a request is repeated; doubled each time.
-    backoff: Duration,
+    /// Only sends: its retries, its paging and its token cache do not do what is needed here.
+    octocrab: Octocrab,
+    root: Root,
+    in_flight: Semaphore,
+    timing: Timing,
 }
 
-/// Whether a request that may or may not have been done can simply be made again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Repeat {
-    Safe,
-    /// A create: whoever made it looks first whether it exists.
-    Never,
+/// Where the REST API begins: `https://api.github.com`, `https://host/api/v3`.
+#[derive(Debug, PartialEq, Eq)]
+struct Root {
+    scheme: Scheme,
+    authority: String,
+    /// Without a slash at its end: empty, or `/api/v3`.
+    path: String,
 }
 
-pub(super) struct Request<'a> {
-    pub method: Method,
-    /// Path and query, from the REST root on.
-    pub path: String,
-    pub token: &'a SecretString,
-    pub body: Option<&'a Value>,
-    pub accept: &'static str,
-    pub repeat: Repeat,
+/// One request, as its caller means it.
+#[derive(Debug, Clone)]
+pub(super) struct Request {
+    method: Method,
+    target: Target,
+    accept: &'static str,
+    body: Option<Value>,
+    /// How often it may be sent when GitHub fails; once, if doing it twice is not the same as once.
+    tries: u32,
 }
 
-impl<'a> Request<'a> {
-    pub(super) fn get(path: impl Into<String>, token: &'a SecretString) -> Self {
-        let accept = "application/vnd.github+json";
-        Self { method: Method::GET, path: path.into(), token, body: None, accept, repeat: Repeat::Safe }
+#[derive(Debug, Clone)]
+enum Target {
+    /// Path and query below the root of REST.
+    Rest(String),
+    /// GraphQL, with the name of the query.
+    GraphQl(&'static str),
+}
+
+impl Request {
+    pub(super) fn get(path: impl Into<String>) -> Self {
+        Self::rest(Method::GET, path.into(), None, TRIES)
     }
 
-    pub(super) fn write(method: Method, path: impl Into<String>, token: &'a SecretString, body: &'a Value) -> Self {
-        let repeat = if method == Method::POST { Repeat::Never } else { Repeat::Safe };
-        Self { method, repeat, body: Some(body), ..Self::get(path, token) }
+    /// Never repeated after a failure: it may have been done.
+    pub(super) fn post(path: impl Into<String>, body: Value) -> Self {
+        Self::rest(Method::POST, path.into(), Some(body), 1)
+    }
+
+    pub(super) fn patch(path: impl Into<String>, body: Value) -> Self {
+        Self::rest(Method::PATCH, path.into(), Some(body), TRIES)
+    }
+
+    pub(super) fn put(path: impl Into<String>, body: Value) -> Self {
+        Self::rest(Method::PUT, path.into(), Some(body), TRIES)
+    }
+
+    pub(super) fn query(name: &'static str, body: Value, tries: u32) -> Self {
+        Self {
+            method: Method::POST,
+            target: Target::GraphQl(name),
+            accept: JSON,
+            body: Some(body),
+            tries,
+        }
+    }
+
+    pub(super) fn once(self) -> Self {
+        Self { tries: 1, ..self }
+    }
+
+    /// For a request that may be done twice though its method does not say so.
+    pub(super) fn repeatable(self) -> Self {
+        Self {
+            tries: TRIES,
+            ..self
+        }
+    }
+
+    pub(super) fn accept(self, accept: &'static str) -> Self {
+        Self { accept, ..self }
+    }
+
+    fn rest(method: Method, path: String, body: Option<Value>, tries: u32) -> Self {
+        Self {
+            method,
+            target: Target::Rest(path),
+            accept: JSON,
+            body,
+            tries,
+        }
+    }
+
+    fn call(&self) -> Call {
+        let path = match &self.target {
+            Target::Rest(path) => path.clone(),
+            Target::GraphQl(name) => format!("/graphql {name}"),
+        };
+        Call {
+            method: self.method.clone(),
+            path,
+            status: None,
+            request_id: None,
+        }
     }
 }
 
+/// An answer of 2xx.
 pub(super) struct Answer {
-    pub headers: HeaderMap,
-    pub body: bytes::Bytes,
+    pub(super) call: Call,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+impl Answer {
+    pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        serde_json::from_slice(&self.body)
+            .map_err(|reason| Error::unreadable(&self.call, &self.body, &reason))
+    }
+
+    pub(super) fn text(&self) -> Result<String, Error> {
+        String::from_utf8(self.body.to_vec())
+            .map_err(|reason| Error::unreadable(&self.call, &self.body, &reason))
+    }
 }
 
 impl Transport {
-    pub(super) fn new(root: &str, backoff: Duration) -> anyhow::Result<Self> {
-        let root: Uri = root.trim_end_matches('/').parse().with_context(|| format!("`{root}` is not a URL"))?;
-        check_is_private(&root)?;
-        let client = Octocrab::builder()
-            .base_uri(root.to_string())?
-            .add_retry_config(octocrab::service::middleware::retry::RetryConfig::None)
-            .set_connect_timeout(Some(Duration::from_secs(10)))
-            .set_read_timeout(Some(DEADLINE))
-            .build()
-            .context("make a client for GitHub")?;
-        let graphql = graphql_url(&root)?;
-        Ok(Self { client, root, graphql, in_flight: Arc::new(Semaphore::new(IN_FLIGHT)), backoff })
+    /// Must be called inside a Tokio runtime, and dies with it.
+    pub(super) fn new(api_url: &str, timing: Timing) -> Result<Self, InvalidSettings> {
+        let root = Root::parse(api_url)?;
+        let octocrab = client(&root).map_err(|error| {
+            InvalidSettings(format!(
+                "cannot make a client for `{api_url}`: {}",
+                chain(&error)
+            ))
+        })?;
+        Ok(Self {
+            octocrab,
+            root,
+            in_flight: Semaphore::new(IN_FLIGHT),
+            timing,
+        })
     }
 
-    /// The answer's JSON, read into what the caller needs of it.
-    pub(super) async fn json<T: DeserializeOwned>(&self, request: Request<'_>) -> Result<T, Error> {
-        let (method, path) = (request.method.to_string(), request.path.clone());
-        let answer = self.send(request).await?;
-        read(&method, &path, &answer.body)
-    }
-
-    /// All pages of a list; each later page is asked for by the path of GitHub's own link.
-    pub(super) async fn pages<T: DeserializeOwned>(&self, path: &str, token: &SecretString) -> Result<Vec<T>, Error> {
-        let mut items = Vec::new();
-        let mut next = Some(format!("{path}{}per_page={PER_PAGE}", if path.contains('?') { '&' } else { '?' }));
-        while let Some(path) = next {
-            let answer = self.send(Request::get(path.clone(), token)).await?;
-            items.extend(read::<Vec<T>>("GET", &path, &answer.body)?);
-            next = self.next_page(&answer.headers).map_err(|message| Error::unexpected("GET", &path, message))?;
-        }
-        Ok(items)
-    }
-
-    /// Path and query of the next page. A link to another host is refused: it would be given our token.
-    fn next_page(&self, headers: &HeaderMap) -> Result<Option<String>, String> {
-        let links = headers.get(http::header::LINK).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let Some(link) = links.split(',').find(|link| link.contains("rel=\"next\"")) else { return Ok(None) };
-        let url = link.split(['<', '>']).nth(1).unwrap_or_default();
-        let uri: Uri = url.parse().map_err(|_| format!("the link `{url}` is not a URL"))?;
-        if uri.authority() != self.root.authority() {
-            return Err(format!("the next page is on another host: `{url}`"));
-        }
-        let path = uri.path_and_query().map(ToString::to_string).unwrap_or_default();
-        let prefix = self.root.path().trim_end_matches('/');
-        Ok(Some(path.strip_prefix(prefix).unwrap_or(&path).to_owned()))
-    }
-
-    pub(super) async fn graphql(&self, token: &SecretString, body: &Value) -> Result<Answer, Error> {
-        let path = self.graphql.to_string();
-        let repeat = Repeat::Safe;
-        let accept = "application/vnd.github+json";
-        self.send(Request { method: Method::POST, path, token, body: Some(body), accept, repeat }).await
-    }
-
-    /// Sends it, again where that is safe and may help.
-    pub(super) async fn send(&self, request: Request<'_>) -> Result<Answer, Error> {
-        let mut wait = self.backoff;
-        for _ in 1..TRIES {
-            match self.once(&request).await {
+    /// Sends a request until it is answered, refused, or has failed as often as it may.
+    pub(super) async fn send(
+        &self,
+        request: &Request,
+        token: &SecretString,
+    ) -> Result<Answer, Error> {
+        let mut tried = 1;
+        loop {
+            let error = match self.attempt(request, token).await {
                 Ok(answer) => return Ok(answer),
-                Err(error) => match self.pause(&request, &error, wait) {
-                    Some(pause) => tokio::time::sleep(pause).await,
-                    None => return Err(error),
-                },
-            }
-            wait *= 4;
+                Err(error) => error,
+            };
+            let Some(pause) = self.pause(request, &error, tried) else {
+                return Err(error);
+            };
+            tracing::debug!(%error, tried, ?pause, "trying again");
+            tokio::time::sleep(pause).await;
+            tried += 1;
         }
-        self.once(&request).await
     }
 
-    /// How long to wait before the request is made again; nothing if it is not to be.
-    fn pause(&self, request: &Request<'_>, error: &Error, wait: Duration) -> Option<Duration> {
-        match &error.kind {
-            // Refused before anything was done, so even a create may be repeated.
-            ErrorKind::RateLimited { until: Some(until) } => {
-                let left = until.duration_since(now());
-                Duration::try_from(left).ok().or(Some(Duration::ZERO)).filter(|left| *left <= WORTH_WAITING)
+    /// How long to wait before the next try; none if there must not be one.
+    fn pause(&self, request: &Request, error: &Error, tried: u32) -> Option<Duration> {
+        match error {
+            // What the limit refuses was not done, so any method may be sent again.
+            Error::RateLimited { until, .. } if tried < TRIES => {
+                let pause = Duration::try_from(until.duration_since(now())).unwrap_or_default();
+                (pause <= LONGEST_PAUSE).then(|| pause.max(self.timing.backoff))
             }
-            ErrorKind::Unavailable { .. } if request.repeat == Repeat::Safe => Some(wait),
+            Error::Unavailable { .. } if tried < request.tries => {
+                Some(self.timing.backoff * 2_u32.pow(tried - 1))
+            }
             _ => None,
         }
     }
 
-    async fn once(&self, request: &Request<'_>) -> Result<Answer, Error> {
-        let _permit = self.in_flight.acquire().await.expect("the semaphore is never closed");
-        let fail = |kind| Error {
-            method: request.method.to_string(),
-            path: shown(&request.path),
-            request_id: None,
-            kind,
-        };
-        let unavailable = |message: String| fail(ErrorKind::Unavailable { message });
-        let exchange = async {
-            let request = self.build(request).map_err(|error| fail(ErrorKind::Unexpected { message: error }))?;
-            let response = self.client.execute(request).await;
-            let response = response.map_err(|error| unavailable(format!("GitHub cannot be reached: {}", cause(&error))))?;
-            let (parts, body) = response.into_parts();
-            let body = http_body_util::BodyExt::collect(body).await;
-            let body = body.map_err(|error| unavailable(format!("the answer broke off: {}", cause(&error))))?;
-            Ok((parts.status, parts.headers, body.to_bytes()))
-        };
-        let (status, headers, body) = tokio::time::timeout(DEADLINE, exchange)
+    async fn attempt(&self, request: &Request, token: &SecretString) -> Result<Answer, Error> {
+        let _turn = self
+            .in_flight
+            .acquire()
             .await
-            .map_err(|_| unavailable(format!("no answer within {} s", DEADLINE.as_secs())))??;
-        tracing::debug!(method = %request.method, path = %shown(&request.path), %status, "GitHub");
-        if status.is_success() {
-            return Ok(Answer { headers, body });
+            .expect("the semaphore is never closed");
+        let unavailable = |message| Error::Unavailable {
+            call: Box::new(request.call()),
+            message,
+        };
+        let exchange = self.exchange(request, token);
+        match tokio::time::timeout(self.timing.deadline, exchange).await {
+            Ok(Ok(response)) => answer(request.call(), response),
+            Ok(Err(error)) => Err(unavailable(chain(&error))),
+            Err(_) => Err(unavailable(format!(
+                "no answer within {} seconds",
+                self.timing.deadline.as_secs_f32()
+            ))),
         }
-        let request_id = header(&headers, "x-github-request-id");
-        Err(Error { request_id, ..fail(kind(status, &headers, &body)) })
     }
 
-    fn build(&self, request: &Request<'_>) -> Result<http::Request<octocrab::OctoBody>, String> {
-        let url = if request.path.starts_with("http") {
-            request.path.clone()
-        } else {
-            format!("{}{}", self.root.to_string().trim_end_matches('/'), request.path)
+    async fn exchange(
+        &self,
+        request: &Request,
+        token: &SecretString,
+    ) -> octocrab::Result<http::Response<Bytes>> {
+        let body = request.body.as_ref().map(Value::to_string);
+        let request = http::Request::builder()
+            .method(&request.method)
+            .uri(self.root.path_of(&request.target))
+            .header(USER_AGENT, concat!("tenantry/", env!("CARGO_PKG_VERSION")))
+            .header(ACCEPT, request.accept)
+            .header(AUTHORIZATION, bearer(token))
+            .header("X-GitHub-Api-Version", "2022-11-28")
+            .header(CONTENT_TYPE, "application/json")
+            .body(body.unwrap_or_default().into())
+            .expect("paths are percent-encoded and headers are ours");
+        let (head, body) = self.octocrab.send(request).await?.into_parts();
+        let body = body.collect().await?.to_bytes();
+        Ok(http::Response::from_parts(head, body))
+    }
+
+    /// The path below the root of the page that follows, as `Link` names it: never on another host.
+    pub(super) fn next_page(&self, answer: &Answer) -> Result<Option<String>, Error> {
+        let Some(link) = next_link(&answer.headers) else {
+            return Ok(None);
         };
-        let body = match request.body {
-            Some(body) => octocrab::OctoBody::from(body.to_string()),
-            None => octocrab::OctoBody::empty(),
-        };
-        let mut bearer = HeaderValue::from_str(&format!("Bearer {}", request.token.expose_secret()))
-            .map_err(|_| "the token is not a header value".to_owned())?;
-        bearer.set_sensitive(true);
-        http::Request::builder()
-            .method(request.method.clone())
-            .uri(url)
-            .header(http::header::AUTHORIZATION, bearer)
-            .header(http::header::ACCEPT, request.accept)
-            .header(http::header::CONTENT_TYPE, "application/json")
-            .body(body)
-            .map_err(|error| error.to_string())
+        match self.root.path_below(&link) {
+            Some(path) => Ok(Some(path)),
+            None => Err(Error::Unexpected {
+                call: Box::new(answer.call.clone()),
+                message: format!("the next page is on another server: `{link}`"),
+            }),
+        }
     }
 }
 
-/// `http://` would show tokens to the network; only this machine is trusted with them.
-fn check_is_private(root: &Uri) -> anyhow::Result<()> {
-    let host = root.host().unwrap_or_default();
-    let is_loopback = matches!(host, "localhost" | "[::1]") || host.starts_with("127.");
-    match root.scheme_str() {
-        Some("https") => Ok(()),
-        Some("http") if is_loopback => Ok(()),
-        _ => anyhow::bail!("`{root}`: use https:// (http:// is for loopback addresses alone)"),
-    }
+fn client(root: &Root) -> octocrab::Result<Octocrab> {
+    Octocrab::builder()
+        .base_uri(root.origin())?
+        .add_retry_config(octocrab::service::middleware::retry::RetryConfig::None)
+        .set_connect_timeout(Some(Duration::from_secs(10)))
+        .build()
 }
 
-/// `<root>/graphql`; a GitHub Enterprise Server has it beside its REST root `/api/v3`.
-fn graphql_url(root: &Uri) -> anyhow::Result<Uri> {
-    let root = root.to_string();
-    let root = root.trim_end_matches('/');
-    let url = match root.strip_suffix("/api/v3") {
-        Some(host) => format!("{host}/api/graphql"),
-        None => format!("{root}/graphql"),
+fn answer(call: Call, response: http::Response<Bytes>) -> Result<Answer, Error> {
+    let (head, body) = response.into_parts();
+    let call = Call {
+        status: Some(head.status),
+        request_id: error::text(&head.headers, "x-github-request-id"),
+        ..call
     };
-    url.parse().with_context(|| format!("`{url}` is not a URL"))
-}
-
-pub(super) fn read<T: DeserializeOwned>(method: &str, path: &str, body: &[u8]) -> Result<T, Error> {
-    serde_json::from_slice(body).map_err(|error| {
-        let start: String = String::from_utf8_lossy(body).chars().take(200).collect();
-        Error::unexpected(method, &shown(path), format!("{error} in `{start}`"))
+    if !head.status.is_success() {
+        return Err(Error::of_answer(
+            call,
+            head.status,
+            &head.headers,
+            &body,
+            now(),
+        ));
+    }
+    Ok(Answer {
+        call,
+        headers: head.headers,
+        body,
     })
 }
 
-fn kind(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ErrorKind {
-    let body: Value = serde_json::from_slice(body).unwrap_or_default();
-    let message = message(status, &body);
-    let is_limited = header(headers, "retry-after").is_some()
-        || header(headers, "x-ratelimit-remaining").as_deref() == Some("0")
-        || message.to_ascii_lowercase().contains("rate limit");
-    match status.as_u16() {
-        429 => ErrorKind::RateLimited { until: limited_until(headers) },
-        403 if is_limited => ErrorKind::RateLimited { until: limited_until(headers) },
-        401 => ErrorKind::Unauthorized { message },
-        403 => ErrorKind::Forbidden { message, needs: header(headers, "x-accepted-github-permissions") },
-        404 => ErrorKind::NotFound,
-        409 => ErrorKind::Conflict { message },
-        500..=599 => ErrorKind::Unavailable { message },
-        _ => ErrorKind::Invalid { message },
+fn bearer(token: &SecretString) -> HeaderValue {
+    let mut header = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
+        .unwrap_or_else(|_| HeaderValue::from_static("Bearer"));
+    header.set_sensitive(true);
+    header
+}
+
+fn next_link(headers: &HeaderMap) -> Option<String> {
+    let links = headers.get(LINK)?.to_str().ok()?;
+    let next = links
+        .split(',')
+        .find(|link| link.contains("rel=\"next\""))?;
+    let (_, rest) = next.split_once('<')?;
+    let (link, _) = rest.split_once('>')?;
+    Some(link.to_owned())
+}
+
+impl Root {
+    fn parse(api_url: &str) -> Result<Self, InvalidSettings> {
+        let wrong = |what: &str| InvalidSettings(format!("`{api_url}` is no API root: {what}"));
+        let uri: Uri = api_url
+            .trim()
+            .parse()
+            .map_err(|_| wrong("it is not a URL"))?;
+        let authority = uri.authority().ok_or_else(|| wrong("it names no host"))?;
+        if authority.as_str().contains('@') {
+            return Err(InvalidSettings(
+                "the API root must not contain credentials".to_owned(),
+            ));
+        }
+        let scheme = uri.scheme().ok_or_else(|| wrong("it has no scheme"))?;
+        let safe =
+            *scheme == Scheme::HTTPS || *scheme == Scheme::HTTP && is_loopback(authority.host());
+        if !safe {
+            return Err(wrong(
+                "its scheme must be `https://`, or `http://` on a loopback address",
+            ));
+        }
+        if uri.query().is_some() {
+            return Err(wrong("it has a query"));
+        }
+        Ok(Self {
+            scheme: scheme.clone(),
+            authority: authority.to_string(),
+            path: uri.path().trim_end_matches('/').to_owned(),
+        })
+    }
+
+    fn origin(&self) -> String {
+        format!("{}://{}", self.scheme, self.authority)
+    }
+
+    fn path_of(&self, target: &Target) -> String {
+        match target {
+            Target::Rest(path) => format!("{}{path}", self.path),
+            Target::GraphQl(_) => self.graphql_path(),
+        }
+    }
+
+    /// GitHub Enterprise Server has `/api/v3` and `/api/graphql`; everybody else `/graphql` below the root.
+    fn graphql_path(&self) -> String {
+        match self.path.strip_suffix("/v3") {
+            Some(parent) => format!("{parent}/graphql"),
+            None => format!("{}/graphql", self.path),
+        }
+    }
+
+    /// Path and query of a link below this root; none if it leads anywhere else.
+    fn path_below(&self, link: &str) -> Option<String> {
+        let uri: Uri = link.parse().ok()?;
+        let here = uri.scheme() == Some(&self.scheme)
+            && uri.authority()?.as_str() == self.authority.as_str();
+        let path = uri.path_and_query()?.as_str().strip_prefix(&self.path)?;
+        (here && path.starts_with('/')).then(|| path.to_owned())
     }
 }
 
-/// GitHub's own words: the message and what it says of each field.
-fn message(status: StatusCode, body: &Value) -> String {
-    let said = body["message"].as_str().map_or_else(|| status.to_string(), str::to_owned);
-    let details = body["errors"].as_array().into_iter().flatten().map(|error| match error["message"].as_str() {
-        Some(message) => message.to_owned(),
-        None => error.as_str().map_or_else(|| error.to_string(), str::to_owned),
-    });
-    std::iter::once(said).chain(details).collect::<Vec<_>>().join("; ")
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || address.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
-fn limited_until(headers: &HeaderMap) -> Option<Timestamp> {
-    if let Some(seconds) = header(headers, "retry-after").and_then(|value| value.parse::<i64>().ok()) {
-        return now().checked_add(jiff::SignedDuration::from_secs(seconds)).ok();
+/// An error with its causes on one line; octocrab's own text is `GitHub` or `Service Error`.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let told = error.to_string();
+        if !text.ends_with(&told) {
+            text = format!("{text}: {told}");
+        }
+        cause = error.source();
     }
-    let reset = header(headers, "x-ratelimit-reset")?.parse().ok()?;
-    Timestamp::from_second(reset).ok()
+    text
 }
 
-fn header(headers: &HeaderMap, name: &'static str) -> Option<String> {
-    let value = headers.get(HeaderName::from_static(name))?;
-    value.to_str().ok().map(str::to_owned)
-}
-
-/// A GraphQL URL shortened to its name, everything else as it is.
-fn shown(path: &str) -> String {
-    if path.starts_with("http") { "/graphql".to_owned() } else { path.to_owned() }
-}
-
-/// The last of the causes; octocrab's own texts say nothing.
-fn cause(error: &dyn std::error::Error) -> String {
-    let mut last = error;
-    while let Some(next) = last.source() {
-        last = next;
-    }
-    last.to_string()
-}
-
-#[expect(clippy::disallowed_methods, reason = "tokens and rate limits end at a time of the outside world")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the ends of tokens and of rate limits are told in the time of day"
+)]
 pub(super) fn now() -> Timestamp {
     Timestamp::now()
+}
+
+/// Percent-encodes what is not safe in a path or a query; slashes too.
+pub(super) fn encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push('%');
+            encoded.push_str(&hex::encode_upper([byte]));
+        }
+    }
+    encoded
+}
+
+/// Like [`encoded`], but slashes separate.
+pub(super) fn encoded_path(path: &str) -> String {
+    path.split('/').map(encoded).collect::<Vec<_>>().join("/")
 }

@@ -40,7 +40,11 @@ pub(super) async fn look(
         teams(github, &surroundings.organization, subjects),
     );
     let (repositories, (teams, all_teams)) = (repositories?, teams?);
-    let present: Vec<FullName> = repositories.values().filter_map(present_name).cloned().collect();
+    let present: Vec<FullName> = repositories
+        .values()
+        .filter_map(present_name)
+        .cloned()
+        .collect();
     Ok(GitHub {
         accesses: accesses(github, &surroundings.organization, &present).await?,
         repositories,
@@ -73,11 +77,19 @@ async fn repositories(
             (None, None) => None,
         };
     }
-    let (ids, names): (Vec<_>, Vec<_>) = (by_id.keys().cloned().collect(), by_name.keys().cloned().collect());
-    let (known, named) = tokio::try_join!(github.repositories_by_id(&ids), github.repositories_by_name(&names))?;
-    let known = known.into_iter().filter_map(|(id, answer)| Some((by_id.get(&id)?.clone(), answer)));
-    let named = named.into_iter().filter_map(|(name, answer)| Some((by_name.get(&name)?.clone(), answer)));
-    Ok(known.chain(named).collect())
+    let ids: Vec<_> = by_id.keys().cloned().collect();
+    let names: Vec<_> = by_name.keys().cloned().collect();
+    let (known, new) = tokio::try_join!(
+        github.repositories_by_id(&ids),
+        github.repositories_by_name(&names)
+    )?;
+    let known = known
+        .into_iter()
+        .filter_map(|(id, answer)| Some((by_id.get(&id)?.clone(), answer)));
+    let new = new
+        .into_iter()
+        .filter_map(|(name, answer)| Some((by_name.get(&name)?.clone(), answer)));
+    Ok(known.chain(new).collect())
 }
 
 fn remembered(memory: Option<&Memory>) -> Option<&RememberedRepository> {
@@ -89,9 +101,15 @@ async fn templates(
     github: &Reader,
     subjects: &BTreeMap<TenantName, Subject>,
 ) -> Result<BTreeMap<FullName, Answer>, Error> {
-    let new = subjects.values().filter(|subject| remembered(subject.memory.as_ref()).is_none());
-    let wanted: BTreeSet<_> = new.filter_map(|subject| subject.entry.as_ref()?.repository.template.clone()).collect();
-    github.repositories_by_name(&wanted.into_iter().collect::<Vec<_>>()).await
+    let new = subjects
+        .values()
+        .filter(|subject| remembered(subject.memory.as_ref()).is_none());
+    let wanted: BTreeSet<_> = new
+        .filter_map(|subject| subject.entry.as_ref()?.repository.template.clone())
+        .collect();
+    github
+        .repositories_by_name(&wanted.into_iter().collect::<Vec<_>>())
+        .await
 }
 
 async fn teams(
@@ -99,9 +117,19 @@ async fn teams(
     organization: &Login,
     subjects: &BTreeMap<TenantName, Subject>,
 ) -> Result<(BTreeSet<TeamSlug>, BTreeSet<String>), Error> {
-    let wanted: BTreeSet<TeamSlug> = subjects.values().flat_map(Subject::wanted_teams).cloned().collect();
-    let existing = github.teams(organization, &wanted.iter().cloned().collect::<Vec<_>>()).await?;
-    let all = if wanted.is_subset(&existing) { BTreeSet::new() } else { github.team_slugs(organization).await? };
+    let wanted: BTreeSet<TeamSlug> = subjects
+        .values()
+        .flat_map(Subject::wanted_teams)
+        .cloned()
+        .collect();
+    let existing = github
+        .teams(organization, &wanted.iter().cloned().collect::<Vec<_>>())
+        .await?;
+    let all = if wanted.is_subset(&existing) {
+        BTreeSet::new()
+    } else {
+        github.team_slugs(organization).await?
+    };
     Ok((existing, all))
 }
 
@@ -112,17 +140,30 @@ async fn accesses(
 ) -> Result<BTreeMap<FullName, Vec<(TeamSlug, Permission)>>, Error> {
     if present.len() <= WORKSPACES_ONE_BY_ONE {
         let answers = present.iter().map(|repository| async move {
-            Ok::<_, Error>((repository.clone(), github.repository_teams(repository).await?))
+            Ok::<_, Error>((
+                repository.clone(),
+                github.repository_teams(repository).await?,
+            ))
         });
         return Ok(try_join_all(answers).await?.into_iter().collect());
     }
-    let wanted: BTreeMap<String, &FullName> =
-        present.iter().map(|name| (name.to_string().to_ascii_lowercase(), name)).collect();
-    let mut accesses: BTreeMap<FullName, Vec<_>> = present.iter().map(|name| (name.clone(), Vec::new())).collect();
+    let wanted: BTreeMap<String, &FullName> = present
+        .iter()
+        .map(|name| (name.to_string().to_ascii_lowercase(), name))
+        .collect();
+    let mut accesses: BTreeMap<FullName, Vec<_>> = present
+        .iter()
+        .map(|name| (name.clone(), Vec::new()))
+        .collect();
     for team in github.all_teams(organization).await? {
         for (repository, permission) in team.repositories {
-            let Some(&name) = wanted.get(&repository.to_string().to_ascii_lowercase()) else { continue };
-            accesses.entry(name.clone()).or_default().push((team.slug.clone(), permission));
+            let Some(&name) = wanted.get(&repository.to_string().to_ascii_lowercase()) else {
+                continue;
+            };
+            accesses
+                .entry(name.clone())
+                .or_default()
+                .push((team.slug.clone(), permission));
         }
     }
     Ok(accesses)
@@ -132,7 +173,9 @@ impl GitHub {
     pub(super) fn tell(&self, name: &TenantName, subject: &Subject, seen: &mut Seen) {
         self.tell_missing_teams(name, subject, seen);
         self.tell_missing_template(name, subject, seen);
-        let Some(entry) = subject.any_entry() else { return };
+        let Some(entry) = subject.any_entry() else {
+            return;
+        };
         let wanted = self.surroundings.repository(entry);
         let id = ObjectId::Repository(wanted.clone());
         match self.repositories.get(name) {
@@ -167,17 +210,27 @@ impl GitHub {
     }
 
     fn tell_missing_teams(&self, name: &TenantName, subject: &Subject, seen: &mut Seen) {
-        for team in subject.wanted_teams().filter(|team| !self.teams.contains(team)) {
+        for team in subject
+            .wanted_teams()
+            .filter(|team| !self.teams.contains(team))
+        {
             seen.problem(
                 Place::Team(name.clone(), team.clone()),
-                format!("team `{team}` does not exist in `{}`", self.surroundings.organization),
+                format!(
+                    "team `{team}` does not exist in `{}`",
+                    self.surroundings.organization
+                ),
                 did_you_mean(team.as_str(), self.all_teams.iter().map(String::as_str)),
             );
         }
     }
 
     fn tell_missing_template(&self, name: &TenantName, subject: &Subject, seen: &mut Seen) {
-        let Some(template) = subject.entry.as_ref().and_then(|entry| entry.repository.template.as_ref()) else {
+        let Some(template) = subject
+            .entry
+            .as_ref()
+            .and_then(|entry| entry.repository.template.as_ref())
+        else {
             return;
         };
         let wrong = match self.templates.get(template) {
@@ -187,33 +240,79 @@ impl GitHub {
             Some(Answer::Absent) => "does not exist, or the App cannot see it".to_owned(),
             Some(Answer::Unreadable(reason)) => format!("cannot be read: {reason}"),
         };
-        seen.problem(Place::Template(name.clone()), format!("template `{template}` {wrong}"), None);
+        seen.problem(
+            Place::Template(name.clone()),
+            format!("template `{template}` {wrong}"),
+            None,
+        );
     }
 
     fn tell_accesses(&self, repository: &FullName, state: &RepositoryState, seen: &mut Seen) {
         for (team, permission) in self.accesses.get(&state.full_name).into_iter().flatten() {
-            let id = ObjectId::TeamAccess { repository: repository.clone(), team: team.clone() };
-            seen.sight(id, ours(Object::TeamAccess(Access { permission: *permission })));
+            let id = ObjectId::TeamAccess {
+                repository: repository.clone(),
+                team: team.clone(),
+            };
+            seen.sight(
+                id,
+                ours(Object::TeamAccess(Access {
+                    permission: *permission,
+                })),
+            );
         }
         for (login, permission) in state.collaborators.iter().flatten() {
-            let id = ObjectId::Collaborator { repository: repository.clone(), login: login.clone() };
-            seen.sight(id, ours(Object::Collaborator(Access { permission: *permission })));
+            let id = ObjectId::Collaborator {
+                repository: repository.clone(),
+                login: login.clone(),
+            };
+            seen.sight(
+                id,
+                ours(Object::Collaborator(Access {
+                    permission: *permission,
+                })),
+            );
         }
     }
 
-    fn tell_keys(&self, tenant: &TenantName, repository: &FullName, state: &RepositoryState, seen: &mut Seen) {
+    fn tell_keys(
+        &self,
+        tenant: &TenantName,
+        repository: &FullName,
+        state: &RepositoryState,
+        seen: &mut Seen,
+    ) {
         let secret = seen.public_key.as_deref().and_then(keys::fingerprint);
-        let held = secret.or_else(|| seen.observed.memory.as_ref().and_then(|memory| memory.key.clone()));
+        let held = secret.or_else(|| {
+            seen.observed
+                .memory
+                .as_ref()
+                .and_then(|memory| memory.key.clone())
+        });
         let title = self.surroundings.key_title(tenant);
-        for Key { title: found, read_only, public_key } in &state.keys {
-            let Some(fingerprint) = keys::fingerprint(public_key) else { continue };
-            let key = DeployKey { read_only: *read_only };
+        for Key {
+            title: found,
+            read_only,
+            public_key,
+        } in &state.keys
+        {
+            let Some(fingerprint) = keys::fingerprint(public_key) else {
+                continue;
+            };
+            let key = DeployKey {
+                read_only: *read_only,
+            };
             if Some(&fingerprint) == held.as_ref() {
-                let id = ObjectId::DeployKey { repository: repository.clone(), title: title.clone() };
+                let id = ObjectId::DeployKey {
+                    repository: repository.clone(),
+                    title: title.clone(),
+                };
                 seen.sight(id, ours(Object::DeployKey(key)));
             } else if !is_of_another_cluster(found, &title, tenant) {
-                let id =
-                    ObjectId::StrangeKey { repository: repository.clone(), title: found.clone(), fingerprint };
+                let id = ObjectId::StrangeKey {
+                    repository: repository.clone(),
+                    title: found.clone(),
+                    fingerprint,
+                };
                 seen.sight(id, ours(Object::StrangeKey(key)));
             }
         }
@@ -225,7 +324,10 @@ fn tell_the_rest_absent(subject: &Subject, seen: &mut Seen) {
     for id in subject.desired.objects.keys() {
         match id {
             ObjectId::TeamAccess { .. } | ObjectId::DeployKey { .. } => {
-                seen.observed.sightings.entry(id.clone()).or_insert(Sighting::Absent);
+                seen.observed
+                    .sightings
+                    .entry(id.clone())
+                    .or_insert(Sighting::Absent);
             }
             ObjectId::Manifest(_)
             | ObjectId::Repository(_)
@@ -237,7 +339,10 @@ fn tell_the_rest_absent(subject: &Subject, seen: &mut Seen) {
 }
 
 fn ours(object: Object) -> Sighting {
-    Sighting::Present { object, ownership: Ownership::Ours }
+    Sighting::Present {
+        object,
+        ownership: Ownership::Ours,
+    }
 }
 
 /// Each cluster's Tenantry registers a key of its own: `tenantry/<cluster>/<tenant>`.
@@ -248,15 +353,33 @@ fn is_of_another_cluster(found: &str, title: &str, tenant: &TenantName) -> bool 
 /// A workspace is ours if its id is remembered, or, the id still missing, if it came after the `Tenant` object and holds
 /// nothing, or nothing but our first commit.
 fn ownership(memory: Option<&Memory>, state: &RepositoryState) -> Ownership {
-    let Some(memory) = memory else { return Ownership::Offered };
+    let Some(memory) = memory else {
+        return Ownership::Offered;
+    };
     if let Some(repository) = &memory.repository {
         let same = repository.node_id == state.node_id;
-        return if same { Ownership::Ours } else { Ownership::Offered };
+        return if same {
+            Ownership::Ours
+        } else {
+            Ownership::Offered
+        };
     }
     // GitHub's clock and the cluster's may differ by a little.
     let slack = jiff::SignedDuration::from_secs(60);
-    let came_after = state.created_at >= memory.created_at.checked_sub(slack).unwrap_or(memory.created_at);
-    let untouched = state.empty || state.only_commit.as_ref().is_some_and(|commit| commit.message == FIRST_COMMIT);
+    let came_after = state.created_at
+        >= memory
+            .created_at
+            .checked_sub(slack)
+            .unwrap_or(memory.created_at);
+    let untouched = state.empty
+        || state
+            .only_commit
+            .as_ref()
+            .is_some_and(|commit| commit.message == FIRST_COMMIT);
     let unfinished = memory.progress != Progress::Finished;
-    if came_after && untouched && unfinished { Ownership::Ours } else { Ownership::Offered }
+    if came_after && untouched && unfinished {
+        Ownership::Ours
+    } else {
+        Ownership::Offered
+    }
 }

@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use serde::Serialize;
 
-use crate::plan::Plan;
+use crate::names::TenantName;
+use crate::observed::Problem;
 use crate::render::escape::visible;
 use crate::tenants::diagnostic::{Diagnostic, Place};
 
@@ -66,12 +67,12 @@ pub fn of_diagnostics(findings: &[Diagnostic], file: &File) -> Vec<Annotation> {
 }
 
 /// One for each problem of a plan, at its place in the file; at the first line where the file has no such place.
-pub fn of_problems(
-    plan: &Plan,
+pub fn of_problems<'a>(
+    problems: impl Iterator<Item = (&'a TenantName, &'a Problem)>,
     places: &BTreeMap<Place, Range<usize>>,
     file: &File,
 ) -> Vec<Annotation> {
-    let of_one = |(tenant, problem): (&crate::names::TenantName, &crate::observed::Problem)| {
+    let of_one = |(tenant, problem): (&TenantName, &Problem)| {
         let own = places.get(&problem.place);
         let span = own.or_else(|| places.get(&Place::Tenant(tenant.clone())));
         let parts = [Some(problem.message.clone()), problem.help.clone()];
@@ -81,7 +82,7 @@ pub fn of_problems(
             &parts,
         )
     };
-    plan.problems().map(of_one).collect()
+    problems.map(of_one).collect()
 }
 
 impl File<'_> {

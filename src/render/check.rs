@@ -84,6 +84,50 @@ pub fn untouched_check(file: &str) -> CheckText {
     )
 }
 
+/// The pull request goes to a branch that is not applied.
+pub fn elsewhere_check(base: &str, default: &str) -> CheckText {
+    let summary = format!(
+        "{} is not applied; {} is.",
+        escape::code(base),
+        escape::code(default)
+    );
+    plain(
+        Conclusion::Success,
+        "Nothing is applied from this branch",
+        &summary,
+    )
+}
+
+/// GitHub cannot merge the pull request.
+pub fn conflict_check(file: &str) -> CheckText {
+    let summary = format!(
+        "The pull request conflicts with its base, so there is no result to plan: resolve the conflict. It touches {}.",
+        escape::code(file)
+    );
+    plain(Conclusion::Failure, "Resolve the conflict", &summary)
+}
+
+/// GitHub has not said within a reasonable time whether it can merge.
+pub fn unmerged_check() -> CheckText {
+    let summary = "GitHub has not made a merge commit of this head and its base. Comment <code>/tenantry plan</code> to look again.";
+    plain(Conclusion::Failure, "GitHub made no merge commit", summary)
+}
+
+/// Something outside the file kept the plan from being made.
+pub fn not_planned_check(error: &str) -> CheckText {
+    let summary = format!("It is tried again by itself. {}", escape::message(error));
+    plain(Conclusion::Failure, "Not planned", &summary)
+}
+
+/// Something outside the file kept the merge from being applied.
+pub fn not_applied_check(error: &str) -> CheckText {
+    let summary = format!(
+        "Nothing was changed; it is tried again by itself. {}",
+        escape::message(error)
+    );
+    plain(Conclusion::Failure, "Not applied", &summary)
+}
+
 /// The work on this commit was left to a newer one.
 pub fn superseded_check(by: &str) -> CheckText {
     let by = short_commit(by);

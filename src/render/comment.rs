@@ -165,6 +165,24 @@ pub fn report_markdown(report: &Report) -> String {
     format!("### {}\n\n{body}", headline::of_report(report))
 }
 
+/// After a merge: the file on the default branch cannot be used.
+pub fn refused_comment(findings: &[Diagnostic], setting: &Setting, file: &File) -> String {
+    let title = format!(
+        "Failed: {} in the merged file",
+        counted(findings.len(), "error")
+    );
+    framed(&title, &footer(None, setting, ""), |budget| {
+        let opening = "Nothing was applied; what was accepted last stays as it is.\n\n".to_owned();
+        let list = findings_list(findings, file, budget - opening.len());
+        opening + &list
+    })
+}
+
+/// The answer to `/tenantry help`.
+pub fn help() -> String {
+    format!("{COMMANDS} shows this. Both are for people with write access to this repository.\n")
+}
+
 /// What to do with `/tenantry`, for the answer to `/tenantry help`.
 pub const COMMANDS: &str = "<code>/tenantry plan</code> plans again · <code>/tenantry help</code>";
 

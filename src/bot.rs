@@ -1,0 +1,307 @@
+//! The bot: events become jobs, and each job is one of three flows.
+//!
+//! ```text
+//! Delivery ── jobs_for ──► Job ── handle ──► pull_request · merge · command
+//! ```
+
+mod command;
+mod control;
+mod job;
+mod merge;
+mod pull_request;
+mod reporting;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+
+pub use crate::bot::job::{Job, Work};
+
+use crate::bot::control::Control;
+use crate::github::{App, GitHub};
+use crate::names::{FullName, Login};
+use crate::queue::{Next, Queue};
+use crate::webhook::{Delivery, Event, PullRequestChange};
+use crate::{kubernetes, report};
+
+/// Name of the check on what a merge would do.
+pub const PLAN_CHECK: &str = "tenantry/plan";
+/// Name of the check on what a merge has done.
+pub const APPLY_CHECK: &str = "tenantry/apply";
+
+/// How long to wait, and when to give up.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// Between looks at a pull request that GitHub has not merged for trial yet.
+    pub merge_commit: Duration,
+    /// Waits between the tries of one merge; their number is that of the tries after the first.
+    pub tries: [Duration; 2],
+    /// Until a merge that failed is tried again; doubled each time up to `resync`.
+    pub retry: Duration,
+    pub resync: Duration,
+}
+
+/// Everything that the flows need; cheap to clone.
+#[derive(Clone)]
+pub struct Bot {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    github: GitHub,
+    app: App,
+    cluster: kubernetes::Writer,
+    setup: Setup,
+    queue: Queue<Job>,
+    controls: Mutex<BTreeMap<FullName, Control>>,
+}
+
+/// What the settings say.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    pub control_repos: BTreeSet<FullName>,
+    pub organizations: BTreeSet<Login>,
+    pub tenants_file: String,
+    pub cluster: String,
+    pub git_host: String,
+    pub pace: Pace,
+}
+
+impl Bot {
+    /// Asks GitHub who we are; a key that it does not take is found out here.
+    pub async fn new(
+        github: GitHub,
+        cluster: kubernetes::Writer,
+        setup: Setup,
+        queue: Queue<Job>,
+    ) -> anyhow::Result<Self> {
+        let app = github.app().await.context(
+            "GitHub does not know the App: check `TENANTRY_APP_ID`, the private key, and this machine's clock",
+        )?;
+        tracing::info!(app = app.slug, id = app.id, "GitHub knows the App");
+        let controls = Mutex::default();
+        Ok(Self {
+            shared: Arc::new(Shared {
+                github,
+                app,
+                cluster,
+                setup,
+                queue,
+                controls,
+            }),
+        })
+    }
+
+    /// Compares everything, now and each time the resync interval has passed.
+    pub async fn resync(self) {
+        loop {
+            for repository in &self.shared.setup.control_repos {
+                self.push(repository, Work::resync());
+            }
+            tokio::time::sleep(self.shared.setup.pace.resync).await;
+        }
+    }
+
+    /// Turns what GitHub tells into work. Nothing that happens outside a control repo makes any.
+    pub fn take(&self, delivery: &Delivery) {
+        if delivery.sender.as_deref() == Some(&self.shared.app.bot_login()) {
+            return;
+        }
+        if let Event::Installation { owner, .. } = &delivery.event {
+            let of_owner =
+                |repository: &&FullName| repository.owner.as_str().eq_ignore_ascii_case(owner);
+            for repository in self.shared.setup.control_repos.iter().filter(of_owner) {
+                self.forget(repository);
+                self.push(repository, Work::resync());
+            }
+            return;
+        }
+        let Some(full_name) = &delivery.repository else {
+            return;
+        };
+        let repository = self
+            .shared
+            .setup
+            .control_repos
+            .iter()
+            .find(|control| control.is(full_name));
+        let Some(repository) = repository else {
+            tracing::debug!(
+                delivery = delivery.id,
+                repository = full_name,
+                "not a control repo"
+            );
+            return;
+        };
+        if let Some(work) = self.work(&delivery.event) {
+            tracing::info!(delivery = delivery.id, %repository, ?work, "to do");
+            self.push(repository, work);
+        }
+    }
+
+    fn work(&self, event: &Event) -> Option<Work> {
+        match event {
+            Event::PullRequest {
+                change: PullRequestChange::Closed { .. },
+                ..
+            }
+            | Event::Push { deleted: true, .. }
+            | Event::Comment { on_pull: false, .. }
+            | Event::Installation { .. }
+            | Event::Ignored => None,
+            Event::PullRequest { number, .. } => Some(Work::Plan {
+                number: *number,
+                looks: 0,
+            }),
+            Event::Push {
+                branch,
+                after,
+                paths,
+                ..
+            } => Some(Work::Pushed {
+                branch: branch.clone(),
+                commit: after.clone(),
+                may_touch: paths.touch(&self.shared.setup.tenants_file),
+            }),
+            Event::MergeGroup { head_sha, .. } => Some(Work::PlanCommit {
+                head: head_sha.clone(),
+            }),
+            Event::CheckRerequested { app_id, .. } if *app_id != self.shared.app.id => None,
+            Event::CheckRerequested { head_sha, .. } => Some(Work::Recheck {
+                head: head_sha.clone(),
+            }),
+            Event::Comment {
+                number,
+                author,
+                body,
+                ..
+            } => {
+                let command = command::parse(body)?;
+                Some(Work::Answer {
+                    number: *number,
+                    author: author.clone(),
+                    command,
+                })
+            }
+        }
+    }
+
+    fn push(&self, repository: &FullName, work: Work) {
+        self.shared.queue.push(Job {
+            repository: repository.clone(),
+            work,
+        });
+    }
+
+    /// Does one job. What goes wrong is logged here, once, with its causes.
+    pub async fn handle(self, job: Job) -> Next<Job> {
+        match self.flow(&job).await {
+            Ok(next) => next,
+            Err(error) => {
+                tracing::error!(repository = %job.repository, work = ?job.work, "{error:#}");
+                // Whatever refused the control repo may have been cured by then.
+                self.forget(&job.repository);
+                let after = self.shared.setup.pace.retry;
+                job.again()
+                    .map_or(Next::Done, |job| Next::Again { job, after })
+            }
+        }
+    }
+
+    async fn flow(&self, job: &Job) -> anyhow::Result<Next<Job>> {
+        let control = self.control(&job.repository).await?;
+        match &job.work {
+            Work::Plan { number, looks } => self.plan_pull(&control, *number, *looks).await,
+            Work::PlanCommit { head } => self.plan_commit(&control, head).await,
+            Work::Pushed {
+                branch,
+                commit,
+                may_touch,
+            } => {
+                if *branch == control.default_branch {
+                    self.push(&job.repository, Work::merged(commit, *may_touch));
+                } else if *may_touch && self.heads_no_pull(&control, branch).await? {
+                    self.push(
+                        &job.repository,
+                        Work::PlanCommit {
+                            head: commit.clone(),
+                        },
+                    );
+                }
+                Ok(Next::Done)
+            }
+            Work::Reconcile(reconcile) => self.reconcile(&control, reconcile).await,
+            Work::Recheck { head } => self.recheck(&control, head).await,
+            Work::Answer {
+                number,
+                author,
+                command,
+            } => self.answer(&control, *number, author, *command).await,
+        }
+    }
+
+    /// The pull request's own event plans its result, which is more than the branch alone.
+    async fn heads_no_pull(&self, control: &Control, branch: &str) -> anyhow::Result<bool> {
+        let pulls = self
+            .reader(control)
+            .open_pulls_of_branch(&control.repository, branch)
+            .await?;
+        Ok(pulls.is_empty())
+    }
+
+    /// Does again what a check on this commit shows.
+    async fn recheck(&self, control: &Control, head: &str) -> anyhow::Result<Next<Job>> {
+        let reader = self.reader(control);
+        let repository = &control.repository;
+        if reader
+            .branch_tip(repository, &control.default_branch)
+            .await?
+            .as_deref()
+            == Some(head)
+        {
+            self.push(repository, Work::merged(head, false));
+            return Ok(Next::Done);
+        }
+        // A check on the head of a fork does not name its pull request, so all open ones are looked through.
+        let pulls = reader
+            .open_pulls(repository, &control.default_branch)
+            .await?;
+        match pulls.iter().find(|pull| pull.head_sha == head) {
+            Some(pull) => self.push(
+                repository,
+                Work::Plan {
+                    number: pull.number,
+                    looks: 0,
+                },
+            ),
+            None => self.push(
+                repository,
+                Work::PlanCommit {
+                    head: head.to_owned(),
+                },
+            ),
+        }
+        Ok(Next::Done)
+    }
+}
+
+/// The present; everything below is given it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "flows are where the clock is read"
+)]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// The word that a check and a comment begin with, as a log field.
+fn word(verdict: report::Verdict) -> &'static str {
+    match verdict {
+        report::Verdict::Applied => "applied",
+        report::Verdict::Held => "held",
+        report::Verdict::Failed => "failed",
+    }
+}

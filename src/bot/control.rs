@@ -1,0 +1,142 @@
+//! A control repo, looked up: its default branch, and the installations that act for it.
+
+use anyhow::{Context as _, bail};
+
+use super::Bot;
+use crate::desired::Surroundings;
+use crate::github::{AccountKind, Reader, Reporter, Writer};
+use crate::names::{FullName, Login};
+use crate::observe::Eyes;
+use crate::tenants::{Context, Parsed};
+
+/// What is known of a control repo; forgotten when something goes wrong.
+#[derive(Debug, Clone)]
+pub(super) struct Control {
+    pub repository: FullName,
+    pub default_branch: String,
+    pub installation: u64,
+}
+
+/// The organisation that a file names, and with what it is read and written.
+pub(super) struct Target {
+    pub reader: Reader,
+    pub writer: Writer,
+    pub surroundings: Surroundings,
+}
+
+impl Bot {
+    pub(super) async fn control(&self, repository: &FullName) -> anyhow::Result<Control> {
+        if let Some(control) = self.controls().get(repository) {
+            return Ok(control.clone());
+        }
+        let installation = self.installation(&repository.owner).await?;
+        let reader = self.shared.github.reader(installation);
+        let found = reader.repository_info(repository).await?;
+        let Some(found) = found else {
+            bail!(
+                "the control repo `{repository}` does not exist, or the App's installation does not include it"
+            );
+        };
+        if found.owner_kind == AccountKind::User {
+            bail!(
+                "the control repo `{repository}` belongs to a user: an App cannot create a user's repositories, so move it to an organisation"
+            );
+        }
+        if !repository.is(&found.full_name) {
+            bail!(
+                "the control repo `{repository}` is called `{}` now: correct `TENANTRY_CONTROL_REPOS`",
+                found.full_name
+            );
+        }
+        let control = Control {
+            repository: repository.clone(),
+            default_branch: found.default_branch,
+            installation,
+        };
+        self.controls().insert(repository.clone(), control.clone());
+        Ok(control)
+    }
+
+    pub(super) fn forget(&self, repository: &FullName) {
+        self.controls().remove(repository);
+    }
+
+    fn controls(&self) -> std::sync::MutexGuard<'_, std::collections::BTreeMap<FullName, Control>> {
+        self.shared
+            .controls
+            .lock()
+            .expect("no code panics while it holds the control repos")
+    }
+
+    async fn installation(&self, owner: &Login) -> anyhow::Result<u64> {
+        let found = self
+            .shared
+            .github
+            .installation(owner)
+            .await
+            .context("look for the App's installation")?;
+        match found {
+            None => bail!(
+                "the App is not installed on `{owner}`: install it there, on all repositories"
+            ),
+            Some(found) if found.suspended => {
+                bail!("the App's installation on `{owner}` is suspended")
+            }
+            Some(found) if found.account.kind == AccountKind::User => {
+                bail!(
+                    "`{owner}` is a user: an App cannot create a user's repositories, so use an organisation"
+                )
+            }
+            Some(found) => Ok(found.id),
+        }
+    }
+
+    pub(super) fn reader(&self, control: &Control) -> Reader {
+        self.shared.github.reader(control.installation)
+    }
+
+    pub(super) fn reporter(&self, control: &Control) -> Reporter {
+        self.shared
+            .github
+            .reporter(control.installation, &control.repository)
+    }
+
+    pub(super) fn parse(&self, control: &Control, text: &str) -> Parsed {
+        let context = Context {
+            control_repository: control.repository.clone(),
+            organizations: self.shared.setup.organizations.clone(),
+        };
+        crate::tenants::parse(text, &context)
+    }
+
+    /// Where the tenants of this file live.
+    pub(super) async fn target(
+        &self,
+        control: &Control,
+        organization: &Login,
+    ) -> anyhow::Result<Target> {
+        let installation = if *organization == control.repository.owner {
+            control.installation
+        } else {
+            self.installation(organization).await?
+        };
+        Ok(Target {
+            reader: self.shared.github.reader(installation),
+            writer: self.shared.github.writer(installation),
+            surroundings: Surroundings {
+                organization: organization.clone(),
+                control_repository: control.repository.clone(),
+                cluster: self.shared.setup.cluster.clone(),
+                git_host: self.shared.setup.git_host.clone(),
+            },
+        })
+    }
+
+    pub(super) fn eyes<'a>(&'a self, target: &'a Target) -> Eyes<'a> {
+        Eyes {
+            github: &target.reader,
+            cluster: self.shared.cluster.reader(),
+            surroundings: &target.surroundings,
+        }
+    }
+}

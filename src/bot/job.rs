@@ -1,0 +1,155 @@
+//! What there is to do, and what becomes of it when something newer comes.
+
+use std::time::Duration;
+
+use crate::bot::command::Command;
+use crate::names::FullName;
+use crate::queue::{self, Followed};
+
+/// Work on one control repo.
+#[derive(Debug, Clone)]
+pub struct Job {
+    pub repository: FullName,
+    pub work: Work,
+}
+
+#[derive(Debug, Clone)]
+pub enum Work {
+    /// Plan a pull request as it is now; `looks` counts the waits for GitHub's merge commit.
+    Plan { number: u64, looks: u32 },
+    /// Plan a commit that is no pull request's: of another branch, or of a merge group.
+    PlanCommit { head: String },
+    /// Something was pushed; whether it is to be applied or planned depends on the branch.
+    Pushed {
+        branch: String,
+        commit: String,
+        may_touch: bool,
+    },
+    /// Make live what the default branch wants.
+    Reconcile(Reconcile),
+    /// Somebody asks for a check again.
+    Recheck { head: String },
+    Answer {
+        number: u64,
+        author: String,
+        command: Command,
+    },
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Reconcile {
+    /// Commits pushed to the default branch whose checks and pull requests wait for the outcome, oldest first.
+    pub commits: Vec<String>,
+    /// Compare every tenant, not only those whose entry changed.
+    pub everything: bool,
+    /// Plan the open pull requests again afterwards: the file they start from may have changed.
+    pub replan: bool,
+    /// How often this has been tried again.
+    pub retries: u32,
+}
+
+/// What a job works on; jobs of one key run one after the other.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Key {
+    Control(FullName),
+    Pull(FullName, u64),
+    Commit(FullName, String),
+}
+
+impl Work {
+    pub fn resync() -> Self {
+        Self::Reconcile(Reconcile {
+            everything: true,
+            ..Reconcile::default()
+        })
+    }
+
+    pub fn merged(commit: &str, replan: bool) -> Self {
+        Self::Reconcile(Reconcile {
+            commits: vec![commit.to_owned()],
+            replan,
+            ..Reconcile::default()
+        })
+    }
+}
+
+impl Job {
+    /// The job for another try after an error; commands are answered once or not at all.
+    pub fn again(self) -> Option<Self> {
+        match self.work {
+            Work::Answer { .. } => None,
+            Work::Reconcile(reconcile) => {
+                let work = Work::Reconcile(Reconcile {
+                    retries: reconcile.retries + 1,
+                    ..reconcile
+                });
+                Some(Self { work, ..self })
+            }
+            Work::Plan { .. }
+            | Work::PlanCommit { .. }
+            | Work::Pushed { .. }
+            | Work::Recheck { .. } => Some(self),
+        }
+    }
+}
+
+impl Reconcile {
+    /// How long until it is tried again: twice as long each time, at most `longest`.
+    pub fn pause(&self, first: Duration, longest: Duration) -> Duration {
+        first.saturating_mul(1 << self.retries.min(16)).min(longest)
+    }
+}
+
+impl queue::Job for Job {
+    type Key = Key;
+
+    fn key(&self) -> Key {
+        let repository = self.repository.clone();
+        match &self.work {
+            Work::Plan { number, .. } | Work::Answer { number, .. } => {
+                Key::Pull(repository, *number)
+            }
+            Work::PlanCommit { head } | Work::Recheck { head } => {
+                Key::Commit(repository, head.clone())
+            }
+            Work::Pushed { commit, .. } => Key::Commit(repository, commit.clone()),
+            Work::Reconcile(_) => Key::Control(repository),
+        }
+    }
+
+    fn followed_by(self, newer: Self) -> Followed<Self> {
+        match (self.work, newer.work) {
+            (Work::Plan { .. }, work @ Work::Plan { .. })
+            | (Work::PlanCommit { .. }, work @ Work::PlanCommit { .. }) => {
+                Followed::ByOne(Self { work, ..newer })
+            }
+            (Work::Reconcile(older), Work::Reconcile(work)) => {
+                let work = Work::Reconcile(older.joined_with(work));
+                Followed::ByOne(Self { work, ..newer })
+            }
+            (older, work) => Followed::InTurn(
+                Self {
+                    work: older,
+                    ..self
+                },
+                Self { work, ..newer },
+            ),
+        }
+    }
+}
+
+impl Reconcile {
+    /// The newer one does for both, and owes what the older one owed.
+    fn joined_with(mut self, newer: Self) -> Self {
+        for commit in newer.commits {
+            self.commits.retain(|owed| *owed != commit);
+            self.commits.push(commit);
+        }
+        Self {
+            commits: self.commits,
+            everything: self.everything || newer.everything,
+            replan: self.replan || newer.replan,
+            retries: newer.retries,
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Checks and the one comment, as GitHub is told of them.
+
+use super::Bot;
+use super::control::Control;
+use crate::github::{Annotation, CheckRun, Conclusion, Level, NewCheck, Output, Progress};
+use crate::render::annotations::{self, Level as Wanted};
+use crate::render::check::{self, CheckText};
+use crate::render::comment::MARKER;
+use crate::render::escape;
+
+/// A check that has come to an end.
+pub(super) struct Concluded<'a> {
+    pub name: &'static str,
+    pub head: &'a str,
+    pub text: CheckText,
+    /// The fingerprint of the plan that it shows.
+    pub fingerprint: Option<String>,
+    pub annotations: Vec<annotations::Annotation>,
+}
+
+/// What there is to say on a pull request.
+pub(super) enum Saying {
+    /// Worth a comment.
+    New(String),
+    /// Worth no comment of its own: changes the one that is there.
+    Quiet(String),
+    Nothing,
+}
+
+impl<'a> Concluded<'a> {
+    pub(super) fn new(name: &'static str, head: &'a str, text: CheckText) -> Self {
+        Self {
+            name,
+            head,
+            text,
+            fingerprint: None,
+            annotations: Vec::new(),
+        }
+    }
+}
+
+impl Bot {
+    /// The newest of our check runs of this name on a commit.
+    pub(super) async fn check(
+        &self,
+        control: &Control,
+        head: &str,
+        name: &str,
+    ) -> anyhow::Result<Option<CheckRun>> {
+        let runs = self
+            .reader(control)
+            .check_runs(&control.repository, head, name, self.shared.app.id)
+            .await?;
+        Ok(runs.into_iter().max_by_key(|run| run.id))
+    }
+
+    /// Shows a check in progress, unless it is shown already.
+    pub(super) async fn begin(
+        &self,
+        control: &Control,
+        head: &str,
+        name: &'static str,
+        title: &str,
+    ) -> anyhow::Result<()> {
+        let existing = self.check(control, head, name).await?;
+        if existing.is_some_and(|run| !is_completed(&run)) {
+            return Ok(());
+        }
+        let output = Output {
+            title: title.to_owned(),
+            summary: format!("{}.", escape::message(title)),
+            ..Output::default()
+        };
+        let (name, head_sha) = (name.to_owned(), head.to_owned());
+        let check = NewCheck {
+            name,
+            head_sha,
+            external_id: None,
+            progress: Progress::InProgress,
+            output,
+        };
+        self.reporter(control).create_check(&check).await?;
+        Ok(())
+    }
+
+    /// Concludes the check that is in progress. A concluded one is followed by a new one: GitHub would add the new
+    /// annotations to the old.
+    pub(super) async fn conclude_check(
+        &self,
+        control: &Control,
+        check: Concluded<'_>,
+    ) -> anyhow::Result<()> {
+        let existing = self.check(control, check.head, check.name).await?;
+        let Concluded {
+            name,
+            head,
+            text,
+            fingerprint,
+            annotations,
+        } = check;
+        let CheckText {
+            conclusion,
+            title,
+            summary,
+            text,
+        } = text;
+        let progress = Progress::Completed(in_api_words(conclusion));
+        let text = Some(text).filter(|text| !text.is_empty());
+        let annotations = annotations.into_iter().map(annotation).collect();
+        let output = Output {
+            title,
+            summary,
+            text,
+            annotations,
+        };
+        let reporter = self.reporter(control);
+        match existing.filter(|run| !is_completed(run)) {
+            Some(run) => reporter.update_check(run.id, progress, &output).await?,
+            None => {
+                let (name, head_sha) = (name.to_owned(), head.to_owned());
+                let check = NewCheck {
+                    name,
+                    head_sha,
+                    external_id: fingerprint,
+                    progress,
+                    output,
+                };
+                reporter.create_check(&check).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the one comment of a pull request.
+    pub(super) async fn say(
+        &self,
+        control: &Control,
+        number: u64,
+        saying: &Saying,
+    ) -> anyhow::Result<()> {
+        let (text, create) = match saying {
+            Saying::New(text) => (text, true),
+            Saying::Quiet(text) => (text, false),
+            Saying::Nothing => return Ok(()),
+        };
+        let reporter = self.reporter(control);
+        match reporter
+            .find_comment(number, MARKER, &self.shared.app.bot_login())
+            .await?
+        {
+            Some(comment) if comment.body == *text => {}
+            Some(comment) => reporter.update_comment(comment.id, text).await?,
+            None if create => {
+                reporter.create_comment(number, text).await?;
+            }
+            None => {}
+        }
+        Ok(())
+    }
+}
+
+fn is_completed(run: &CheckRun) -> bool {
+    matches!(run.progress, Progress::Completed(_))
+}
+
+/// How a check run ended, if it did.
+pub(super) fn conclusion(run: &CheckRun) -> Option<Conclusion> {
+    match run.progress {
+        Progress::Completed(conclusion) => Some(conclusion),
+        Progress::Queued | Progress::InProgress => None,
+    }
+}
+
+pub(super) fn in_api_words(conclusion: check::Conclusion) -> Conclusion {
+    match conclusion {
+        check::Conclusion::Success => Conclusion::Success,
+        check::Conclusion::Failure => Conclusion::Failure,
+        check::Conclusion::ActionRequired => Conclusion::ActionRequired,
+        check::Conclusion::Neutral => Conclusion::Neutral,
+    }
+}
+
+fn annotation(from: annotations::Annotation) -> Annotation {
+    // GitHub counts lines in 32 bits; a file that long is refused before.
+    let small = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    Annotation {
+        path: from.path,
+        start_line: small(from.start_line),
+        end_line: small(from.end_line),
+        start_column: from.start_column.map(small),
+        end_column: from.end_column.map(small),
+        level: match from.level {
+            Wanted::Failure => Level::Failure,
+            Wanted::Warning => Level::Warning,
+            Wanted::Notice => Level::Notice,
+        },
+        title: from.title,
+        message: from.message,
+    }
+}

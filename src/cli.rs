@@ -1,0 +1,162 @@
+//! The command line: what a person starts, and where the words go.
+
+pub mod crds;
+pub mod plan;
+pub mod schema;
+pub mod serve;
+pub mod validate;
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+
+use crate::config::{self, GitHubArgs, LogArgs, LogFormat, ServeArgs};
+use crate::github::{self, GitHub};
+use crate::names::{FullName, Login};
+
+/// Turns one file, tenants.yaml, into isolated tenants on GitHub and Kubernetes
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the GitHub App
+    Serve(Box<ServeArgs>),
+    /// Show what would change on GitHub and in the cluster; changes nothing
+    Plan(Box<plan::PlanArgs>),
+    /// Show what is wrong in a file, without looking at GitHub or the cluster
+    Validate {
+        /// The file; `-` is standard input
+        #[arg(default_value = "tenants.yaml")]
+        file: PathBuf,
+        /// The control repo that the file is meant for, as owner/repo
+        #[arg(long)]
+        repository: Option<FullName>,
+        #[arg(long, value_enum, default_value = "tree")]
+        output: Output,
+    },
+    /// Print the JSON Schema of tenants.yaml, for editors
+    Schema,
+    /// Print the Tenant kind, for `kubectl apply -f -`
+    Crds,
+}
+
+/// For whom something is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Output {
+    /// For a terminal.
+    Tree,
+    /// For a comment on GitHub.
+    Markdown,
+    /// For a program.
+    Json,
+}
+
+/// Exit status of wrong usage (`EX_USAGE` of sysexits.h).
+const USAGE: u8 = 64;
+
+/// Reads the command line, does what it says, and gives the exit status.
+pub fn run() -> u8 {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let is_question = !error.use_stderr();
+            // A terminal that has gone away cannot be told.
+            let _ = error.print();
+            return if is_question { 0 } else { USAGE };
+        }
+    };
+    start_log(&cli.log);
+    match start(cli.command) {
+        Ok(status) => status,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "{}", described(&error));
+            1
+        }
+    }
+}
+
+fn start(command: Command) -> anyhow::Result<u8> {
+    let mut out = std::io::stdout().lock();
+    let color = std::io::stdout().is_terminal();
+    match command {
+        Command::Serve(args) => runtime()?.block_on(serve::run(*args)),
+        Command::Plan(args) => {
+            let (status, text) = runtime()?.block_on(plan::run(&args, color))?;
+            out.write_all(text.as_bytes())?;
+            Ok(status)
+        }
+        Command::Validate {
+            file,
+            repository,
+            output,
+        } => validate::run(
+            validate::Options {
+                file: &file,
+                repository,
+                output,
+                color,
+            },
+            &mut out,
+        ),
+        Command::Schema => schema::run(&mut out).map(|()| 0).map_err(Into::into),
+        Command::Crds => crds::run(&mut out).map(|()| 0).map_err(Into::into),
+    }
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?)
+}
+
+/// What failed, and each cause on a line of its own.
+fn described(error: &anyhow::Error) -> String {
+    let causes = error
+        .chain()
+        .skip(1)
+        .map(|cause| format!("\n  caused by: {cause}"));
+    format!("error: {error}{}", causes.collect::<String>())
+}
+
+fn start_log(args: &LogArgs) {
+    let is_terminal = std::io::stderr().is_terminal();
+    let format = args.log_format.unwrap_or(if is_terminal {
+        LogFormat::Text
+    } else {
+        LogFormat::Json
+    });
+    let filter = tracing_subscriber::EnvFilter::new(&args.log);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(is_terminal);
+    match format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+}
+
+/// Reads with the App's key, or with a person's token.
+async fn github_reader(args: &GitHubArgs, owner: &Login) -> anyhow::Result<github::Reader> {
+    let token = config::github_token();
+    if let Some(token) = token.filter(|_| args.app_id.is_none()) {
+        return Ok(GitHub::with_token(&args.github_api_url, token)?);
+    }
+    let github = GitHub::new(
+        &args
+            .app()
+            .context("give the App's id and key, or a token in `GITHUB_TOKEN`")?,
+    )?;
+    let found = github.installation(owner).await?;
+    let installation = found.with_context(|| format!("the App is not installed on `{owner}`"))?;
+    Ok(github.reader(installation.id))
+}

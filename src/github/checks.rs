@@ -1,0 +1,278 @@
+//! Check runs: reading what was told before, telling what is new.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::error::Error;
+use super::transport::{Request, encoded};
+use super::{Reader, Reporter};
+use crate::names::FullName;
+
+/// Annotations that GitHub takes in one request; each further request adds as many.
+const ANNOTATIONS_A_REQUEST: usize = 50;
+
+/// Bytes that GitHub takes in a summary, a text and a comment (it counts characters; bytes are never fewer).
+pub(super) const LONGEST_TEXT: usize = 65_535;
+
+/// Bytes that GitHub takes in the title of an annotation.
+const LONGEST_TITLE: usize = 255;
+
+/// How a check ended; `action_required` waits for a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Conclusion {
+    Success,
+    Failure,
+    Neutral,
+    ActionRequired,
+    Cancelled,
+    Skipped,
+    /// Never written here: GitHub's or another program's.
+    #[serde(other)]
+    Other,
+}
+
+/// How far a check is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    Queued,
+    InProgress,
+    Completed(Conclusion),
+}
+
+/// A check run as it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckRun {
+    pub id: u64,
+    pub progress: Progress,
+    pub external_id: String,
+    pub title: String,
+    pub summary: String,
+    pub text: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct NewCheck {
+    pub name: String,
+    pub head_sha: String,
+    /// Ours to choose and to find again; GitHub does not show it.
+    pub external_id: Option<String>,
+    pub progress: Progress,
+    pub output: Output,
+}
+
+/// What a check run shows; Markdown in `summary` and `text`.
+#[derive(Debug, Clone, Default)]
+pub struct Output {
+    pub title: String,
+    pub summary: String,
+    pub text: Option<String>,
+    /// Added to those that the run has already.
+    pub annotations: Vec<Annotation>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Annotation {
+    pub path: String,
+    /// Lines and columns count from one.
+    pub start_line: u32,
+    pub end_line: u32,
+    /// Only where both lines are the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_column: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_column: Option<u32>,
+    #[serde(rename = "annotation_level")]
+    pub level: Level,
+    pub title: String,
+    pub message: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    Notice,
+    Warning,
+    Failure,
+}
+
+#[derive(Deserialize)]
+struct CheckRunsPage {
+    check_runs: Vec<CheckRunAnswer>,
+}
+
+#[derive(Deserialize)]
+struct CheckRunAnswer {
+    id: u64,
+    status: String,
+    conclusion: Option<Conclusion>,
+    external_id: Option<String>,
+    #[serde(default)]
+    output: OutputAnswer,
+}
+
+#[derive(Default, Deserialize)]
+struct OutputAnswer {
+    title: Option<String>,
+    summary: Option<String>,
+    text: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Identified {
+    id: u64,
+}
+
+impl Reader {
+    /// The latest check run of each suite with this name on a commit, made by this App.
+    pub async fn check_runs(
+        &self,
+        repository: &FullName,
+        sha: &str,
+        name: &str,
+        app_id: u64,
+    ) -> Result<Vec<CheckRun>, Error> {
+        let (sha, name) = (encoded(sha), encoded(name));
+        let path = format!(
+            "/repos/{repository}/commits/{sha}/check-runs?check_name={name}&app_id={app_id}&per_page=100"
+        );
+        let pages: Vec<CheckRunsPage> = self.client.pages(path).await?;
+        let runs = pages.into_iter().flat_map(|page| page.check_runs);
+        Ok(runs.map(CheckRun::from).collect())
+    }
+}
+
+impl From<CheckRunAnswer> for CheckRun {
+    fn from(answer: CheckRunAnswer) -> Self {
+        let progress = match (answer.status.as_str(), answer.conclusion) {
+            ("completed", conclusion) => {
+                Progress::Completed(conclusion.unwrap_or(Conclusion::Other))
+            }
+            ("in_progress", _) => Progress::InProgress,
+            _ => Progress::Queued,
+        };
+        Self {
+            id: answer.id,
+            progress,
+            external_id: answer.external_id.unwrap_or_default(),
+            title: answer.output.title.unwrap_or_default(),
+            summary: answer.output.summary.unwrap_or_default(),
+            text: answer.output.text.unwrap_or_default(),
+        }
+    }
+}
+
+impl Reporter {
+    /// Makes a check run and gives its id; it concludes only when all its annotations are there.
+    pub async fn create_check(&self, check: &NewCheck) -> Result<u64, Error> {
+        let (first, rest) = split(&check.output.annotations);
+        let progress = if rest.is_empty() {
+            check.progress
+        } else {
+            Progress::InProgress
+        };
+        let mut body = told(progress, &check.output, first);
+        body["name"] = json!(check.name);
+        body["head_sha"] = json!(check.head_sha);
+        if let Some(external_id) = &check.external_id {
+            body["external_id"] = json!(external_id);
+        }
+        let path = format!("/repos/{}/check-runs", self.repository);
+        let created: Identified = self.client.send(Request::post(path, body)).await?.json()?;
+        if !rest.is_empty() {
+            self.add(created.id, check.progress, &check.output, rest)
+                .await?;
+        }
+        Ok(created.id)
+    }
+
+    /// Changes what a check run shows; its annotations are added to those it has.
+    pub async fn update_check(
+        &self,
+        id: u64,
+        progress: Progress,
+        output: &Output,
+    ) -> Result<(), Error> {
+        self.add(id, progress, output, &output.annotations).await
+    }
+
+    /// One request for every 50 annotations; the last one brings the progress.
+    async fn add(
+        &self,
+        id: u64,
+        progress: Progress,
+        output: &Output,
+        annotations: &[Annotation],
+    ) -> Result<(), Error> {
+        let mut rest = annotations;
+        loop {
+            let (now, later) = split(rest);
+            let done = later.is_empty();
+            let body = told(
+                if done { progress } else { Progress::InProgress },
+                output,
+                now,
+            );
+            let path = format!("/repos/{}/check-runs/{id}", self.repository);
+            // Annotations are appended, so only a request without any may be repeated.
+            let request = Request::patch(path, body);
+            let request = if now.is_empty() {
+                request
+            } else {
+                request.once()
+            };
+            self.client.send(request).await?;
+            if done {
+                return Ok(());
+            }
+            rest = later;
+        }
+    }
+}
+
+fn split(annotations: &[Annotation]) -> (&[Annotation], &[Annotation]) {
+    annotations.split_at(annotations.len().min(ANNOTATIONS_A_REQUEST))
+}
+
+fn told(progress: Progress, output: &Output, annotations: &[Annotation]) -> Value {
+    let annotations: Vec<_> = annotations.iter().map(Annotation::fitted).collect();
+    let mut shown = json!({
+        "title": fitted(&output.title, LONGEST_TITLE),
+        "summary": fitted(&output.summary, LONGEST_TEXT),
+        "annotations": annotations,
+    });
+    if let Some(text) = &output.text {
+        shown["text"] = json!(fitted(text, LONGEST_TEXT));
+    }
+    match progress {
+        Progress::Queued => json!({ "status": "queued", "output": shown }),
+        Progress::InProgress => json!({ "status": "in_progress", "output": shown }),
+        Progress::Completed(conclusion) => {
+            json!({ "status": "completed", "conclusion": conclusion, "output": shown })
+        }
+    }
+}
+
+impl Annotation {
+    /// As GitHub takes it: within its limits, columns only on a single line.
+    fn fitted(&self) -> Self {
+        let single = self.start_line == self.end_line;
+        Self {
+            start_column: self.start_column.filter(|_| single),
+            end_column: self.end_column.filter(|_| single),
+            title: fitted(&self.title, LONGEST_TITLE),
+            message: fitted(&self.message, LONGEST_TEXT),
+            ..self.clone()
+        }
+    }
+}
+
+/// The text itself, or its beginning and a word that there was more, in at most `longest` bytes.
+pub(super) fn fitted(text: &str, longest: usize) -> String {
+    const NOTE: &str = "… (cut)";
+    if text.len() <= longest {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(longest - NOTE.len());
+    format!("{}{NOTE}", &text[..end])
+}

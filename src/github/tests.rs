@@ -1,0 +1,7 @@
+//! The client against a GitHub that fails as the real one does.
+
+mod credentials;
+mod reading;
+mod requests;
+mod server;
+mod telling;

@@ -1,0 +1,314 @@
+//! Webhooks: who gets which event, signed and delivered in order, or held back by a test.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use aws_lc_rs::{hmac, rand};
+use serde_json::{Map, Value, json};
+
+use super::auth::reaches;
+use super::model::{AppRecord, Id, Installation, World};
+use super::node_id::Node;
+use super::{view, wire};
+
+/// GitHub gives a receiver this long to answer.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// One attempt to tell an App about an event.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    pub id: Id,
+    /// The value of `X-GitHub-Delivery`; the same again in a redelivery.
+    pub guid: String,
+    pub event: String,
+    pub action: Option<String>,
+    pub payload: Value,
+    pub outcome: Outcome,
+    app: Id,
+}
+
+/// What became of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A test holds it back.
+    Held,
+    /// Waits for its turn, or is on its way.
+    Pending,
+    /// The receiver answered with this status.
+    Answered(u16),
+    /// Nobody answered within GitHub's ten seconds.
+    Unreachable,
+    /// A test let it get lost.
+    Dropped,
+}
+
+/// Everything about deliveries.
+#[derive(Default)]
+pub(super) struct Webhooks {
+    pub(super) deliveries: Vec<Delivery>,
+    queue: VecDeque<usize>,
+    holding: bool,
+    under_way: bool,
+}
+
+/// What an event is about, which decides who hears of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct About {
+    pub(super) account: Option<Id>,
+    pub(super) repository: Option<Id>,
+    pub(super) only_app: Option<Id>,
+}
+
+impl About {
+    pub(super) fn repository(id: Id) -> Self {
+        Self {
+            repository: Some(id),
+            ..Self::default()
+        }
+    }
+}
+
+/// A signed request, ready to be sent.
+pub(super) struct Parcel {
+    index: usize,
+    url: String,
+    headers: Vec<(&'static str, String)>,
+    body: Vec<u8>,
+}
+
+impl Parcel {
+    /// Sends it and gives the place of its delivery with the outcome.
+    pub(super) async fn send(self) -> (usize, Outcome) {
+        let sending = wire::send("POST", &self.url, &self.headers, &self.body);
+        let outcome = match tokio::time::timeout(DELIVERY_TIMEOUT, sending).await {
+            Ok(Ok(answer)) => Outcome::Answered(answer.status),
+            Ok(Err(_)) | Err(_) => Outcome::Unreachable,
+        };
+        (self.index, outcome)
+    }
+}
+
+impl Webhooks {
+    pub(super) fn is_idle(&self) -> bool {
+        self.queue.is_empty() && !self.under_way
+    }
+
+    fn add(&mut self, delivery: Delivery) {
+        self.deliveries.push(delivery);
+        if !self.holding {
+            self.enqueue(self.deliveries.len() - 1);
+        }
+    }
+
+    fn enqueue(&mut self, index: usize) {
+        self.deliveries[index].outcome = Outcome::Pending;
+        self.queue.push_back(index);
+    }
+
+    pub(super) fn hold(&mut self) {
+        self.holding = true;
+    }
+
+    fn held(&self) -> Vec<usize> {
+        (0..self.deliveries.len())
+            .filter(|index| self.deliveries[*index].outcome == Outcome::Held)
+            .collect()
+    }
+
+    /// Sends the held deliveries with these ids, in this order and as often as they are named;
+    /// the others are lost. New ones flow again.
+    pub(super) fn release(&mut self, order: &[Id]) {
+        self.holding = false;
+        let held = self.held();
+        for id in order {
+            let index = self.index_of(*id);
+            self.enqueue(index);
+        }
+        for index in held {
+            if self.deliveries[index].outcome == Outcome::Held {
+                self.deliveries[index].outcome = Outcome::Dropped;
+            }
+        }
+    }
+
+    pub(super) fn release_all(&mut self) {
+        self.holding = false;
+        for index in self.held() {
+            self.enqueue(index);
+        }
+    }
+
+    pub(super) fn redeliver(&mut self, id: Id, fresh: Id) {
+        let mut again = self.deliveries[self.index_of(id)].clone();
+        again.id = fresh;
+        again.outcome = Outcome::Held;
+        self.deliveries.push(again);
+        self.enqueue(self.deliveries.len() - 1);
+    }
+
+    fn index_of(&self, id: Id) -> usize {
+        self.deliveries
+            .iter()
+            .position(|delivery| delivery.id == id)
+            .unwrap_or_else(|| panic!("no delivery has the id {id}"))
+    }
+
+    pub(super) fn finished(&mut self, index: usize, outcome: Outcome) {
+        self.under_way = false;
+        self.deliveries[index].outcome = outcome;
+    }
+}
+
+impl World {
+    /// Tells every App that may know, and asked to, of an event.
+    pub(super) fn emit(&mut self, event: &str, about: About, sender: Id, payload: Value) {
+        let account = about
+            .account
+            .or_else(|| Some(self.repository(about.repository?).owner));
+        let listeners: Vec<Id> = self
+            .installations
+            .values()
+            .filter(|one| Some(one.account) == account && self.hears(one, event, about))
+            .map(|one| one.id)
+            .collect();
+        for installation in listeners {
+            let payload = self.addressed(payload.clone(), about, sender, installation);
+            self.deliver(self.installations[&installation].app, event, payload);
+        }
+    }
+
+    fn hears(&self, installation: &Installation, event: &str, about: About) -> bool {
+        let app = &self.apps[&installation.app];
+        let repository = about.repository.map(|id| self.repository(id));
+        installation.suspended_at.is_none()
+            && about.only_app.is_none_or(|only| only == app.id)
+            && app.events.iter().any(|one| one == event)
+            && repository.is_none_or(|repository| installation.covers(repository))
+            && needed_permissions(event)
+                .iter()
+                .any(|(name, level)| reaches(installation.permissions.get(*name), level))
+    }
+
+    /// The payload with the parts that every event has, in GitHub's order.
+    fn addressed(&self, payload: Value, about: About, sender: Id, installation: Id) -> Value {
+        let mut whole = match payload {
+            Value::Object(map) => map,
+            other => panic!("a payload is an object, not {other}"),
+        };
+        if let Some(repository) = about.repository {
+            whole.insert("repository".into(), view::repository(self, repository));
+        }
+        let account = self.installations[&installation].account;
+        if self.organization(account).is_some() {
+            whole.insert(
+                "organization".into(),
+                view::organization_simple(self, account),
+            );
+        }
+        whole.insert("sender".into(), view::account(self, sender));
+        let node_id = Node::Installation(installation).id();
+        whole.insert(
+            "installation".into(),
+            json!({"id": installation, "node_id": node_id}),
+        );
+        Value::Object(whole)
+    }
+
+    /// An event that every App hears about its own installation, subscribed or not.
+    pub(super) fn emit_installation(
+        &mut self,
+        event: &str,
+        installation: &Value,
+        sender: Id,
+        more: Map<String, Value>,
+    ) {
+        let app = installation["app_id"]
+            .as_u64()
+            .expect("an installation has an App");
+        let mut payload = more;
+        payload.insert("installation".into(), installation.clone());
+        payload.insert("sender".into(), view::account(self, sender));
+        self.deliver(app, event, Value::Object(payload));
+    }
+
+    fn deliver(&mut self, app: Id, event: &str, payload: Value) {
+        if self.apps[&app].webhook_url.is_empty() {
+            return;
+        }
+        let delivery = Delivery {
+            id: self.fresh_id(),
+            guid: guid(),
+            event: event.to_owned(),
+            action: payload["action"].as_str().map(ToOwned::to_owned),
+            payload,
+            outcome: Outcome::Held,
+            app,
+        };
+        self.webhooks.add(delivery);
+    }
+
+    /// The next delivery whose turn it is, signed. One at a time.
+    pub(super) fn next_parcel(&mut self) -> Option<Parcel> {
+        let index = self.webhooks.queue.pop_front()?;
+        self.webhooks.under_way = true;
+        let delivery = &self.webhooks.deliveries[index];
+        let app = &self.apps[&delivery.app];
+        let body = serde_json::to_vec(&delivery.payload).expect("JSON can be written");
+        Some(Parcel {
+            index,
+            url: app.webhook_url.clone(),
+            headers: headers(delivery, app, &body),
+            body,
+        })
+    }
+}
+
+fn headers(delivery: &Delivery, app: &AppRecord, body: &[u8]) -> Vec<(&'static str, String)> {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, app.webhook_secret.as_bytes());
+    let signature = hex::encode(hmac::sign(&key, body).as_ref());
+    vec![
+        ("user-agent", "GitHub-Hookshot/5a0d0b1".to_owned()),
+        ("accept", "*/*".to_owned()),
+        ("content-type", "application/json".to_owned()),
+        ("x-github-event", delivery.event.clone()),
+        ("x-github-delivery", delivery.guid.clone()),
+        ("x-github-hook-id", app.hook.to_string()),
+        ("x-github-hook-installation-target-id", app.id.to_string()),
+        (
+            "x-github-hook-installation-target-type",
+            "integration".to_owned(),
+        ),
+        ("x-hub-signature-256", format!("sha256={signature}")),
+    ]
+}
+
+/// Any one of these lets an App subscribe to an event.
+pub(super) fn needed_permissions(event: &str) -> &'static [(&'static str, &'static str)] {
+    match event {
+        "push" | "create" | "delete" => &[("contents", "read")],
+        "pull_request" => &[("pull_requests", "read")],
+        "issue_comment" => &[("issues", "read"), ("pull_requests", "read")],
+        "check_run" | "check_suite" => &[("checks", "read")],
+        "merge_group" => &[("merge_queues", "read")],
+        "team" | "team_add" | "membership" | "organization" => &[("members", "read")],
+        "member" => &[("members", "read"), ("metadata", "read")],
+        _ => &[("metadata", "read")],
+    }
+}
+
+/// A random UUID, version 4.
+fn guid() -> String {
+    let mut bytes = [0_u8; 16];
+    rand::fill(&mut bytes).expect("the system has randomness");
+    bytes[6] = (bytes[6] & 0x0F) | 0x40;
+    bytes[8] = (bytes[8] & 0x3F) | 0x80;
+    let hex = hex::encode(bytes);
+    format!(
+        "{}-{}-{}-{}-{}",
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..]
+    )
+}
