@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
-use crate::names::TenantName;
+use crate::names::{FullName, TenantName};
 use crate::object::Side;
 use crate::observed::{Facts, Problem};
 use crate::plan::fingerprint;
@@ -37,6 +37,7 @@ const FIELDS: usize = 12;
 /// Where and when a plan was made.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting<'a> {
+    pub control_repository: &'a FullName,
     /// Path of the file in the control repo.
     pub file: &'a str,
     pub pull: Option<u64>,
@@ -235,7 +236,7 @@ fn problem_line(name: &TenantName, problem: &Problem, setting: Option<&Setting>)
     let line = line
         .map(|line| format!(" (line {line})"))
         .unwrap_or_default();
-    let help = help(problem.help.as_deref());
+    let help = what_to_do(problem.help.as_deref());
     format!(
         "> - {}{line}: {}{help}\n",
         escape::code(name.as_str()),
@@ -244,7 +245,7 @@ fn problem_line(name: &TenantName, problem: &Problem, setting: Option<&Setting>)
 }
 
 /// What to do, as a sentence after the finding's own.
-fn help(help: Option<&str>) -> String {
+fn what_to_do(help: Option<&str>) -> String {
     help.map(|help| format!(". {}", escape::message(&capitalized(help))))
         .unwrap_or_default()
 }
@@ -752,7 +753,7 @@ fn finding_line(finding: &Diagnostic, file: &File) -> String {
             escape::message(label)
         )
     });
-    let help = help(finding.help.as_deref());
+    let help = what_to_do(finding.help.as_deref());
     format!(
         "- line {}: {}{}{}\n",
         file.position(finding.span.start).line,

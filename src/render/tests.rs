@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::names::TenantName;
+use crate::names::{FullName, TenantName};
 use crate::object::{Kind, Permission};
 use crate::observed::{Facts, Problem};
 use crate::plan::guard::Consent;
@@ -21,18 +21,21 @@ use crate::tenants::diagnostic::{Diagnostic, Place};
 
 /// A pull request on `acme/control`, in which every tenant stands at line 12.
 struct Scene {
+    control: FullName,
     lines: BTreeMap<TenantName, usize>,
 }
 
 impl Scene {
     fn of<'a>(names: impl IntoIterator<Item = &'a TenantName>) -> Self {
         Self {
+            control: "acme/control".parse().unwrap(),
             lines: names.into_iter().map(|name| (name.clone(), 12)).collect(),
         }
     }
 
     fn setting(&self) -> Setting<'_> {
         Setting {
+            control_repository: &self.control,
             file: "tenants.yaml",
             pull: Some(7),
             head: "3f2c1ab0000000000000000000000000000000ff",
@@ -494,16 +497,16 @@ fn annotations_stand_at_the_words_they_are_about() {
 
     let plan = with_problem();
     let place = Place::Team("ai-team".parse().unwrap(), "billing-team".parse().unwrap());
-    let at = annotations::of_problems(&plan, &BTreeMap::from([(place, 9..14)]), &file());
+    let at = annotations::of_problems(plan.problems(), &BTreeMap::from([(place, 9..14)]), &file());
     assert_eq!(
         (at[0].start_line, at[0].start_column, at[0].end_column),
         (2, Some(1), Some(5))
     );
-    let nowhere = annotations::of_problems(&plan, &BTreeMap::new(), &file());
+    let nowhere = annotations::of_problems(plan.problems(), &BTreeMap::new(), &file());
     assert_eq!((nowhere[0].start_line, nowhere[0].start_column), (1, None));
 
     let over_lines = annotations::of_problems(
-        &plan,
+        plan.problems(),
         &BTreeMap::from([(Place::Tenant("ai-team".parse().unwrap()), 0..30)]),
         &file(),
     );
