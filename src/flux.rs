@@ -251,14 +251,14 @@ fn role_bindings(tenant: &Tenant, name: &NamespaceName) -> Vec<Manifest> {
         account(ControlNamespace::of(&tenant.name).to_string(), RECONCILER),
         account(name.to_string(), NESTED),
     ];
+    // The role is in the names because a binding's role cannot be changed. Here it comes first: no team's binding ends so.
     let mut manifests = vec![role_binding(
         tenant,
         at,
-        "tenant-reconciler",
+        &format!("{}-{RECONCILER}", tenant.reconciler_role),
         &tenant.reconciler_role,
         &reconcilers,
     )];
-    // The role is in the name because a binding's role cannot be changed.
     manifests.extend(
         tenant
             .teams

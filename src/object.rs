@@ -263,7 +263,7 @@ impl ObjectId {
 }
 
 impl fmt::Display for ObjectId {
-    /// What identifies the object, without its noun: `acme/ai-team-workspace`, `ai/tenant-reconciler`.
+    /// What identifies the object, without its noun: `acme/ai-team-workspace`, `ai/admin-reconciler`.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Manifest(ManifestId {

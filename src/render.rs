@@ -47,6 +47,15 @@ fn short_commit(commit: &str) -> &str {
         .map_or(commit, |(end, _)| &commit[..end])
 }
 
+/// For the beginning of a sentence.
+fn capitalized(text: &str) -> String {
+    let mut characters = text.chars();
+    let first = characters
+        .next()
+        .map(|first| first.to_uppercase().to_string());
+    first.unwrap_or_default() + characters.as_str()
+}
+
 fn clock(at: Timestamp) -> String {
     at.strftime("%H:%M:%S UTC").to_string()
 }

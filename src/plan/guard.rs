@@ -13,7 +13,7 @@ use crate::names::TenantName;
 use crate::object::{Access, DeployKey, Kind, ManifestId, Object, ObjectId, Repository};
 use crate::observed::{Observed, Progress, Sighting};
 use crate::plan::fingerprint::{self, Promise};
-use crate::plan::{Change, Plan, Step};
+use crate::plan::{Change, Plan, Step, TenantAction};
 use crate::tenants::PodSecurity;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -99,6 +99,7 @@ pub fn foresee(plan: Plan) -> Plan {
 fn hold(mut plan: Plan, mut announced: impl FnMut(&TenantName, &Step) -> bool) -> Plan {
     for (name, tenant) in &mut plan.tenants {
         let problem = !tenant.problems.is_empty();
+        let goes = tenant.action == TenantAction::Remove;
         for step in &mut tenant.steps {
             step.hold = match step.effect {
                 _ if problem => Some(Hold::Problem),
@@ -106,7 +107,7 @@ fn hold(mut plan: Plan, mut announced: impl FnMut(&TenantName, &Step) -> bool) -
                 Effect::Wider if announced(name, step) => None,
                 Effect::Wider => Some(Hold::Unannounced),
                 Effect::Narrower => Some(Hold::Narrower),
-                Effect::Removal if is_not_named(&step.id) => Some(Hold::NotNamed),
+                Effect::Removal if !goes && is_not_named(&step.id) => Some(Hold::NotNamed),
                 Effect::Removal => Some(Hold::Removal),
             };
         }

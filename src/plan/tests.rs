@@ -194,6 +194,24 @@ fn a_new_namespace_of_an_old_tenant_widens_nothing() {
     );
 }
 
+/// A binding's role cannot be changed: there is a new binding beside the old one.
+#[test]
+fn another_role_of_flux_is_wider_access_until_the_old_one_goes() {
+    let mut tenant = ai_team();
+    let world = World::with(&tenant);
+    "edit".clone_into(&mut tenant.reconciler_role);
+    let plan = foresee(plan_of(&tenant, world.plan(&tenant)));
+    let bindings = plan
+        .steps()
+        .filter(|(_, step)| step.id.noun() == "RoleBinding");
+    let found: Vec<_> = bindings.map(|(_, step)| (step.effect, step.hold)).collect();
+    let (new, old) = (
+        (Effect::Wider, None),
+        (Effect::Removal, Some(Hold::Removal)),
+    );
+    assert_eq!(found, [new, new, new, old, old, old]);
+}
+
 fn team(tenant: &mut Tenant) -> &mut crate::tenants::TeamSettings {
     tenant.teams.values_mut().next().unwrap()
 }

@@ -4,7 +4,7 @@ use crate::plan::{Plan, Promise};
 use crate::render::annotations::File;
 use crate::render::comment::{self, Setting};
 use crate::render::tree::{self, Color};
-use crate::render::{counted, escape, headline, short_commit};
+use crate::render::{capitalized, counted, escape, headline, short_commit};
 use crate::report::{Report, Verdict};
 use crate::tenants::diagnostic::Diagnostic;
 
@@ -143,14 +143,14 @@ pub fn superseded_check(by: &str) -> CheckText {
 
 /// What an apply did.
 pub fn report_check(report: &Report, setting: &Setting) -> CheckText {
-    let (word, conclusion) = match report.verdict() {
-        Verdict::Applied => ("Applied", Conclusion::Success),
-        Verdict::Held => ("Held", Conclusion::ActionRequired),
-        Verdict::Failed => ("Failed", Conclusion::Failure),
+    let conclusion = match report.verdict() {
+        Verdict::Applied => Conclusion::Success,
+        Verdict::Held => Conclusion::ActionRequired,
+        Verdict::Failed => Conclusion::Failure,
     };
     CheckText {
         conclusion,
-        title: format!("{word}: {}", headline::of_report(report))
+        title: headline::of_report(report)
             .chars()
             .take(LONGEST_TITLE)
             .collect(),
@@ -181,12 +181,4 @@ fn full(marker: &str, tree: &str) -> String {
         text.push_str(line);
     }
     text + "</pre>\n"
-}
-
-fn capitalized(text: &str) -> String {
-    let mut characters = text.chars();
-    let first = characters
-        .next()
-        .map(|first| first.to_uppercase().to_string());
-    first.unwrap_or_default() + characters.as_str()
 }

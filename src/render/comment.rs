@@ -15,7 +15,7 @@ use crate::render::fit::{self, Item};
 use crate::render::headline;
 use crate::render::phrase::Phrase;
 use crate::render::rows::{self, Mark, Row};
-use crate::render::{ago, clock, counted, escape, short_commit};
+use crate::render::{ago, capitalized, clock, counted, escape, short_commit};
 use crate::report::{Outcome, Report, Retry, TenantReport, Verdict};
 use crate::tenants::diagnostic::Diagnostic;
 
@@ -136,14 +136,14 @@ pub(super) fn report_summary(report: &Report, setting: &Setting) -> String {
 
 /// What an apply did, what it did not, and what a person does about it.
 pub fn report_comment(report: &Report, setting: &Setting) -> String {
-    let title = match report.verdict() {
-        Verdict::Applied => format!("Applied: {}", headline::of_report(report)),
-        Verdict::Held => format!("Held: {}", headline::of_report(report)),
-        Verdict::Failed => format!(
-            "Failed: {}{}",
-            headline::of_report(report),
-            retry_words(report, setting)
-        ),
+    let title = format!(
+        "{}{}",
+        headline::of_report(report),
+        retry_words(report, setting)
+    );
+    let setting = &Setting {
+        pull: None,
+        ..*setting
     };
     framed(&title, &footer(None, setting, ""), |budget| {
         report_body(report, Some(setting), budget)
@@ -162,13 +162,8 @@ pub fn plan_markdown(plan: &Plan) -> String {
 
 /// The report alone.
 pub fn report_markdown(report: &Report) -> String {
-    let word = match report.verdict() {
-        Verdict::Applied => "Applied",
-        Verdict::Held => "Held",
-        Verdict::Failed => "Failed",
-    };
     let body = report_body(report, None, usize::MAX);
-    format!("### {word}: {}\n\n{body}", headline::of_report(report))
+    format!("### {}\n\n{body}", headline::of_report(report))
 }
 
 /// After a merge: the file on the default branch cannot be used.
@@ -241,16 +236,18 @@ fn problem_line(name: &TenantName, problem: &Problem, setting: Option<&Setting>)
     let line = line
         .map(|line| format!(" (line {line})"))
         .unwrap_or_default();
-    let help = problem
-        .help
-        .as_deref()
-        .map(|help| format!(". {}", escape::message(help)))
-        .unwrap_or_default();
+    let help = what_to_do(problem.help.as_deref());
     format!(
         "> - {}{line}: {}{help}\n",
         escape::code(name.as_str()),
         escape::message(&problem.message)
     )
+}
+
+/// What to do, as a sentence after the finding's own.
+fn what_to_do(help: Option<&str>) -> String {
+    help.map(|help| format!(". {}", escape::message(&capitalized(help))))
+        .unwrap_or_default()
 }
 
 fn counts_table(plan: &Plan, setting: Option<&Setting>) -> String {
@@ -425,7 +422,7 @@ fn order_of_work(plan: &Plan, setting: Option<&Setting>) -> String {
         "When applied"
     };
     format!(
-        "**{when}, tenant by tenant, in this order:** {}.\nA step that fails stops its own tenant only; it is tried again. That Flux on this cluster is locked down is not verified.\n\n",
+        "**{when}, each tenant by itself and in this order:** {}.\nA step that fails stops its own tenant only; it is tried again. That Flux on this cluster is locked down is not verified.\n\n",
         work.join(" → ")
     )
 }
@@ -489,7 +486,7 @@ fn place(name: &TenantName, action: TenantAction, setting: Option<&Setting>) -> 
         TenantAction::Remove => setting
             .base_lines
             .get(name)
-            .map(|line| format!("line {line} before")),
+            .map(|line| format!("was line {line}")),
         TenantAction::Add | TenantAction::Change | TenantAction::Drift => {
             setting.lines.get(name).map(|line| format!("line {line}"))
         }
@@ -541,7 +538,12 @@ fn block(item: &Item, rows: &[Row], setting: Option<&Setting>) -> String {
 
 fn table_row(row: &Row) -> String {
     let says = Some(row.says.html()).filter(|says| !says.is_empty());
-    let what: Vec<_> = says.into_iter().chain(capped(&row.fields)).collect();
+    let wider = row.wider.then(|| "🔓 wider access".to_owned());
+    let what: Vec<_> = says
+        .into_iter()
+        .chain(capped(&row.fields))
+        .chain(wider)
+        .collect();
     format!(
         "| {} {} | {} | {} |\n",
         row.mark.emoji(),
@@ -653,7 +655,9 @@ fn failures(report: &Report, setting: Option<&Setting>) -> String {
             Retry::Useful => "It is tried again.",
             Retry::Useless => "Trying again does not help: a person corrects it; then the next comparison goes on.",
         };
-        format!("> - {}: {} {}: {}. {next}\n", escape::code(name.as_str()), step.id.noun(), escape::code(&step.id.to_string()), escape::message(error.trim_end_matches('.')))
+        format!("> - {}: {}: {}. {next}\n",
+                escape::code(name.as_str()),
+                rows::each([step]).remove(0).object.html(), escape::message(error.trim_end_matches('.')))
     }).collect();
     if lines.is_empty() {
         return String::new();
@@ -685,8 +689,10 @@ fn failed_steps(tenant: &TenantReport) -> impl Iterator<Item = (&Step, &str, Ret
 /// What waits for a person, by reason; the objects stand in the tenants' tables.
 fn holds(report: &Report) -> String {
     let mut counts: BTreeMap<Hold, usize> = BTreeMap::new();
-    for (_, outcome) in report.tenants.values().flat_map(|tenant| &tenant.outcomes) {
-        if let Outcome::Held(hold) = outcome {
+    for (step, outcome) in report.tenants.values().flat_map(|tenant| &tenant.outcomes) {
+        if let Outcome::Held(hold) = outcome
+            && !rows::is_memory(&step.id)
+        {
             *counts.entry(*hold).or_default() += 1;
         }
     }
@@ -697,7 +703,7 @@ fn holds(report: &Report) -> String {
     }
     let lines = counts.into_iter().map(|(hold, count)| {
         format!(
-            "> - {} {}. {}\n",
+            "> - {}: {}. {}\n",
             counted(count, "object"),
             rows::hold_words(hold),
             rows::way_out(hold)
@@ -730,7 +736,9 @@ fn done(report: &Report) -> String {
 
 fn retry_words(report: &Report, setting: &Setting) -> String {
     match setting.retry_at {
-        Some(at) if report.worth_retrying().next().is_some() => {
+        Some(at)
+            if report.verdict() == Verdict::Failed && report.worth_retrying().next().is_some() =>
+        {
             format!(" · next try {}", clock(at))
         }
         _ => String::new(),
@@ -745,16 +753,13 @@ fn finding_line(finding: &Diagnostic, file: &File) -> String {
             escape::message(label)
         )
     });
-    let help = finding
-        .help
-        .as_deref()
-        .map(|help| format!(". {}", escape::message(help)));
+    let help = what_to_do(finding.help.as_deref());
     format!(
         "- line {}: {}{}{}\n",
         file.position(finding.span.start).line,
         escape::message(&finding.message),
         related.unwrap_or_default(),
-        help.unwrap_or_default()
+        help
     )
 }
 

@@ -17,6 +17,8 @@ pub(super) struct Item {
 
 /// The heading of the table of rows.
 const ROWS: &str = "| | Tenant | GitHub | Cluster | Where |\n|:--|:--|--:|--:|:--|\n";
+/// No block takes less.
+const SMALLEST: usize = 150;
 /// Headings, and the sentence about those who are only counted.
 const FRAME: usize = 900;
 
@@ -29,7 +31,7 @@ pub(super) fn place(items: &[Item], budget: usize, block: impl Fn(usize) -> Stri
     for (index, item) in items.iter().enumerate() {
         rows_after -= row_size(item);
         names_after -= name_size(item);
-        let full = (left > rows_after).then(|| block(index));
+        let full = (left > rows_after + SMALLEST).then(|| block(index));
         match full.filter(|block| block.len() + rows_after <= left) {
             Some(block) => left -= placed.block(&block),
             None if row_size(item) + names_after <= left => left -= placed.row(item),

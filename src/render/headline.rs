@@ -161,7 +161,7 @@ fn parts(plan: &Plan) -> Vec<Part> {
     parts
 }
 
-/// `1 of 3 tenants failed, 2 applied`.
+/// `Failed: 1 of 3 tenants, 2 applied`.
 pub(super) fn of_report(report: &Report) -> String {
     let count = |verdict| {
         report
@@ -175,25 +175,68 @@ pub(super) fn of_report(report: &Report) -> String {
         count(Verdict::Held),
         count(Verdict::Applied),
     );
-    let total = counted(report.tenants.len(), "tenant");
-    let said = [
-        (failed, "failed"),
-        (held, "held in part or whole"),
-        (applied, "applied"),
-    ];
-    let said: Vec<_> = said.into_iter().filter(|(count, _)| *count > 0).collect();
-    match said.as_slice() {
-        [] => "nothing to change".to_owned(),
-        [(_, word)] => format!("{total} {word}"),
-        [(first, word), rest @ ..] => {
-            let rest = rest.iter().map(|(count, word)| format!(", {count} {word}"));
-            format!("{first} of {total} {word}{}", rest.collect::<String>())
+    let also = |count: usize, word: &str| {
+        if count > 0 {
+            format!(", {count} {word}")
+        } else {
+            String::new()
         }
+    };
+    let total = counted(report.tenants.len(), "tenant");
+    let of_all = |count: usize| {
+        if count == report.tenants.len() {
+            total.clone()
+        } else {
+            format!("{count} of {total}")
+        }
+    };
+    match report.verdict() {
+        Verdict::Failed => format!(
+            "Failed: {}{}{}",
+            of_all(failed),
+            also(held, "held"),
+            also(applied, "applied")
+        ),
+        Verdict::Held => format!(
+            "Held: {}, for a person to decide{}",
+            of_all(held),
+            also(applied, "applied")
+        ),
+        Verdict::Applied => format!("Applied: {}", applied_words(report)),
+    }
+}
+
+fn applied_words(report: &Report) -> String {
+    let actions = [
+        TenantAction::Add,
+        TenantAction::Change,
+        TenantAction::Remove,
+        TenantAction::Drift,
+    ];
+    let words = ["added", "changed", "removed", "put back after drift"];
+    let mut line = String::new();
+    for (action, word) in actions.into_iter().zip(words) {
+        match report
+            .tenants
+            .values()
+            .filter(|tenant| tenant.action == action)
+            .count()
+        {
+            0 => {}
+            count if line.is_empty() => line = format!("{} {word}", counted(count, "tenant")),
+            count => line = format!("{line}, {count} {word}"),
+        }
+    }
+    if line.is_empty() {
+        "nothing to change".to_owned()
+    } else {
+        line
     }
 }
 
 pub(super) fn outcome_word(tenant: &TenantReport) -> (&'static str, &'static str) {
     match (tenant.verdict(), tenant.action) {
+        _ if !tenant.problems.is_empty() => ("❗", "held by a problem"),
         (Verdict::Failed, _) => ("❌", "failed"),
         (Verdict::Held, TenantAction::Remove) => ("⛔", "held removal"),
         (Verdict::Held, _) => ("⛔", "held in part"),

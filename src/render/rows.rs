@@ -18,6 +18,8 @@ pub(super) struct Row {
     pub(super) object: Phrase,
     pub(super) says: Phrase,
     pub(super) fields: Vec<Phrase>,
+    /// It widens somebody's access, and is not held.
+    pub(super) wider: bool,
 }
 
 /// What becomes, or became, of a step.
@@ -192,15 +194,16 @@ struct Spoken {
     groups: bool,
     says: Phrase,
     fields: Vec<Phrase>,
+    wider: bool,
 }
 
 impl Spoken {
     fn of_step(step: &Step) -> Self {
-        let says = match step.hold {
-            Some(hold) => says(step).aside(hold_words(hold)),
-            None if step.effect == Effect::Wider => says(step).aside("🔓 wider access"),
-            None => says(step),
-        };
+        let says = step
+            .hold
+            .and_then(reason)
+            .into_iter()
+            .fold(says(step), Phrase::aside);
         Self::with(step, Mark::of(step), says)
     }
 
@@ -212,7 +215,7 @@ impl Spoken {
                 .words(format!("because {} ", because.noun()))
                 .name(because)
                 .words(" failed"),
-            Outcome::Held(hold) => says(step).aside(hold_words(*hold)),
+            Outcome::Held(hold) => reason(*hold).into_iter().fold(says(step), Phrase::aside),
         };
         Self::with(step, Mark::of_outcome(step, outcome), says)
     }
@@ -224,23 +227,21 @@ impl Spoken {
             }) => (name.clone(), namespace.clone(), true),
             ObjectId::TeamAccess { team, .. } => (team.to_string(), None, false),
             ObjectId::Collaborator { login, .. } => (login.to_string(), None, false),
-            ObjectId::Repository(_)
-            | ObjectId::Credentials { .. }
-            | ObjectId::DeployKey { .. }
-            | ObjectId::StrangeKey { .. } => (step.id.to_string(), None, false),
+            ObjectId::DeployKey { repository, .. } => (repository.to_string(), None, false),
+            ObjectId::StrangeKey { title, .. } => (title.clone(), None, false),
+            ObjectId::Repository(_) | ObjectId::Credentials { .. } => {
+                (step.id.to_string(), None, false)
+            }
         };
         Self {
             mark,
-            noun: if is_memory(&step.id) {
-                "the remembered entry of"
-            } else {
-                step.id.noun()
-            },
+            noun: noun(&step.id),
             name,
             namespace,
             groups,
             says,
             fields: fields(step),
+            wider: step.effect == Effect::Wider && matches!(mark, Mark::Planned(_)),
         }
     }
 
@@ -252,6 +253,7 @@ impl Spoken {
             && (self.namespace.is_none() || self.name == other.name)
             && self.says == other.says
             && self.fields == other.fields
+            && self.wider == other.wider
     }
 
     fn into_row(self) -> Row {
@@ -264,6 +266,7 @@ impl Spoken {
             object: Phrase::new().words(self.noun).words(" ").name(name),
             says: self.says,
             fields: self.fields,
+            wider: self.wider,
         }
     }
 }
@@ -305,16 +308,29 @@ fn row_of_group(mut group: Vec<Spoken>) -> Row {
         },
         says: first.says,
         fields: first.fields,
+        wider: first.wider,
     }
 }
 
+/// Why it is held, where mark and tenant do not say it already.
+fn reason(hold: Hold) -> Option<&'static str> {
+    match hold {
+        Hold::Problem => None,
+        Hold::Removal => Some("stays"),
+        Hold::Narrower => Some("stays: no right is narrowed yet"),
+        Hold::NotNamed => Some("stays: the file does not name it"),
+        Hold::Unannounced => Some("waits: no plan comment announced this wider access"),
+    }
+}
+
+/// What is held for this reason, and what a person does about it.
 pub(super) fn hold_words(hold: Hold) -> &'static str {
     match hold {
-        Hold::Removal => "stays: nothing is removed yet",
-        Hold::Narrower => "stays: no right is narrowed yet",
-        Hold::NotNamed => "stays: the file does not name it",
-        Hold::Unannounced => "waits: no plan comment announced this wider access",
-        Hold::Problem => "waits: see the problem",
+        Hold::Removal => "no longer wanted by the file; nothing is removed yet",
+        Hold::Narrower => "less access than before; no right is narrowed yet",
+        Hold::NotNamed => "not named by the file; nothing is revoked yet",
+        Hold::Unannounced => "wider access that no plan comment announced",
+        Hold::Problem => "something is wrong with the entry",
     }
 }
 
@@ -322,7 +338,7 @@ pub(super) fn hold_words(hold: Hold) -> &'static str {
 pub(super) fn way_out(hold: Hold) -> &'static str {
     match hold {
         Hold::Removal => {
-            "To keep the tenant, put its entry back. To be rid of it now, a person removes it by hand."
+            "To keep it, put it back into the file; to be rid of it now, a person removes it by hand."
         }
         Hold::Narrower => "To narrow a right now, a person does it by hand, to what the file says.",
         Hold::NotNamed => "Name it in the file to keep it, or take it away by hand.",
@@ -330,6 +346,14 @@ pub(super) fn way_out(hold: Hold) -> &'static str {
             "Wider access needs a plan comment first: undo the entry's change, and make it again in a pull request."
         }
         Hold::Problem => "Correct the entry, or what the problem names; then it is done.",
+    }
+}
+
+fn noun(id: &ObjectId) -> &'static str {
+    match id {
+        id if is_memory(id) => "the remembered entry of",
+        ObjectId::DeployKey { .. } => "deploy key on",
+        id => id.noun(),
     }
 }
 
@@ -368,9 +392,18 @@ fn of_found(id: &ObjectId, found: &Object) -> Phrase {
             .strong(permission)
             .words(" on ")
             .name(repository),
-        (ObjectId::StrangeKey { .. }, Object::StrangeKey(key)) => {
-            of_key(key).aside("not made by Tenantry")
-        }
+        (
+            ObjectId::StrangeKey {
+                repository,
+                fingerprint,
+                ..
+            },
+            Object::StrangeKey(key),
+        ) => of_key(key)
+            .words(" on ")
+            .name(repository)
+            .aside("another's, with fingerprint ")
+            .name(fingerprint),
         _ => Phrase::new(),
     }
 }
@@ -405,6 +438,7 @@ fn fields(step: &Step) -> Vec<Phrase> {
 
 fn of_field(field: &FieldChange) -> Phrase {
     let value = |phrase: Phrase, value: &Option<Value>| match value {
+        Some(Value::String(text)) if text.is_empty() => phrase.words("empty"),
         Some(value) => phrase.name(shown_value(value)),
         None => phrase.words("not set"),
     };
@@ -436,9 +470,9 @@ fn of_repository(repository: &Repository) -> Phrase {
 
 fn of_key(key: &DeployKey) -> Phrase {
     if key.read_only {
-        Phrase::new().words("reads only")
+        Phrase::new().words("read-only")
     } else {
-        Phrase::new().strong("may write")
+        Phrase::new().strong("reads and writes")
     }
 }
 
@@ -452,7 +486,8 @@ fn of_manifest(id: &ManifestId, manifest: &Value) -> Phrase {
         Kind::RoleBinding => of_binding(manifest, id.namespace.as_deref()),
         Kind::GitRepository => of_source(spec),
         Kind::Kustomization => of_sync(spec),
-        Kind::Tenant | Kind::ServiceAccount => Phrase::new(),
+        Kind::ServiceAccount => Phrase::new().words("mounts no token"),
+        Kind::Tenant => Phrase::new(),
     }
 }
 
@@ -527,7 +562,7 @@ fn of_binding(binding: &Value, namespace: Option<&str>) -> Phrase {
     } else {
         " gets "
     };
-    phrase.words(verb).strong(role)
+    phrase.words(verb).name(role)
 }
 
 fn of_source(spec: &Value) -> Phrase {

@@ -95,6 +95,9 @@ impl Tree {
             if !row.says.is_empty() {
                 write!(words, "  {}", row.says.plain()).expect("writing to a string");
             }
+            if row.wider {
+                words.push_str("  (wider access)");
+            }
             if *drift {
                 words.push_str("  (drift)");
             }

@@ -1,6 +1,6 @@
 //! Entries: the seed's, and any.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -234,13 +234,4 @@ pub(crate) fn text() -> impl Strategy<Value = String> {
     subsequence(HOSTILE.to_vec(), 0..4)
         .prop_shuffle()
         .prop_map(|parts| parts.concat())
-}
-
-/// Texts by name, for tests that need a few.
-pub(crate) fn everything_hostile() -> BTreeMap<String, String> {
-    HOSTILE
-        .iter()
-        .enumerate()
-        .map(|(index, text)| (format!("k{index}"), (*text).to_owned()))
-        .collect()
 }

@@ -102,13 +102,17 @@ impl World {
             .filter(|(_, step)| step.hold.is_none() || holds == Holds::Ignored)
         {
             if step.change.verb() == Verb::Remove {
-                removed.push(step.clone())
+                removed.push(step.clone());
             } else {
-                made.push(step.clone())
+                made.push(step.clone());
             }
         }
-        made.iter().for_each(|step| self.make(step));
-        removed.iter().rev().for_each(|step| self.remove(&step.id));
+        for step in &made {
+            self.make(step);
+        }
+        for step in removed.iter().rev() {
+            self.remove(&step.id);
+        }
         self.entries
             .insert(tenant.name.clone(), (tenant.clone(), Progress::Finished));
     }
@@ -183,7 +187,7 @@ impl World {
         match (&step.id, target) {
             (ObjectId::Manifest(id), Object::Manifest(value)) => self.server_side_apply(id, value),
             (ObjectId::Repository(name), Object::Repository(to)) => {
-                self.write_repository(name, to, &step.change)
+                self.write_repository(name, to, &step.change);
             }
             (ObjectId::TeamAccess { repository, team }, Object::TeamAccess(to)) => {
                 self.workspace(&repository.to_string())
@@ -306,7 +310,12 @@ impl World {
             owned["f:metadata"].as_object_mut().unwrap().remove(key);
         }
         drop_fields(stored, &before, &owned);
+        let role = stored["roleRef"].clone();
         merge(stored, applied);
+        assert!(
+            role.is_null() || role == stored["roleRef"],
+            "422: cannot change roleRef"
+        );
         defaults(id.kind, stored);
         canonical(stored);
         stored["metadata"]["managedFields"] = json!([
