@@ -185,9 +185,8 @@ fn of_update(from: &Object, to: &Object, id: &ObjectId) -> Effect {
             Object::TeamAccess(Access { permission: from }),
             Object::TeamAccess(Access { permission: to }),
         ) => direction(from, to),
-        (Object::DeployKey(from), Object::DeployKey(to)) => {
-            direction(&!from.read_only, &!to.read_only)
-        }
+        // GitHub's keys cannot be edited: this needs a new one in place of the old, which is not done yet.
+        (Object::DeployKey(from), Object::DeployKey(to)) if from != to => Effect::Narrower,
         (Object::Manifest(from), Object::Manifest(to)) => match kind(id) {
             Some(Kind::RoleBinding) => of_binding(from, to),
             Some(Kind::Namespace) => of_namespace(from, to),

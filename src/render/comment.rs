@@ -772,13 +772,13 @@ fn footer(fingerprint: Option<String>, setting: &Setting, words: &str) -> String
     let mut parts = Vec::new();
     parts.extend(fingerprint.map(|short| format!("Plan {}", escape::code(&short))));
     parts.push(match setting.pull {
-        Some(_) => format!(
+        Some(_) if setting.head != setting.base => format!(
             "{} merged onto {} {}",
             commit(setting.head),
             escape::code(setting.base_branch),
             commit(setting.base)
         ),
-        None => format!(
+        Some(_) | None => format!(
             "{} on {}",
             commit(setting.head),
             escape::code(setting.base_branch)
