@@ -1,4 +1,4 @@
-//! The JSON of each object, one function per type, complete as GitHub's OpenAPI description has it.
+//! The JSON of each object, one function per type, complete as GitHub's description of its API has it.
 
 use serde_json::{Map, Value, json};
 
