@@ -96,7 +96,7 @@ impl World {
         if !changes.is_null() {
             payload["changes"] = changes;
         }
-        self.emit("repository", About::repository(id), sender, payload);
+        self.emit("repository", About::repository(id), sender, &payload);
     }
 
     pub(super) fn signature_of(&self, account: Id) -> Signature {
@@ -166,31 +166,30 @@ impl World {
     ) -> Oid {
         let parent = self.repository(repository).branches.get(branch).cloned();
         let oid = self.write_edits(repository, author, message, parent.as_deref(), edits);
-        self.push(repository, author, branch, Some(oid.clone()));
+        self.push(repository, author, branch, Some(&oid));
         oid
     }
 
     /// Moves, makes or (with `None`) removes a branch, and tells everybody.
-    pub(super) fn push(&mut self, repository: Id, actor: Id, branch: &str, tip: Option<Oid>) {
+    pub(super) fn push(&mut self, repository: Id, actor: Id, branch: &str, tip: Option<&str>) {
         let before = self.repository(repository).branches.get(branch).cloned();
-        if before == tip {
+        if before.as_deref() == tip {
             return;
         }
         let found = self.repository_mut(repository);
         found.pushed_at = clock::stamp_now();
         found.updated_at = found.pushed_at.clone();
-        match &tip {
-            Some(oid) => found.branches.insert(branch.to_owned(), oid.clone()),
+        match tip {
+            Some(oid) => found.branches.insert(branch.to_owned(), oid.to_owned()),
             None => found.branches.remove(branch),
         };
-        let payload =
-            self.push_payload(repository, actor, branch, before.as_deref(), tip.as_deref());
-        self.emit("push", About::repository(repository), actor, payload);
-        if let Some(tip) = &tip {
+        let payload = self.push_payload(repository, actor, branch, before.as_deref(), tip);
+        self.emit("push", About::repository(repository), actor, &payload);
+        if let Some(tip) = tip {
             self.open_check_suites(repository, branch, tip, actor);
             self.close_contained_pulls(repository, branch, tip, actor);
         }
-        self.synchronize_pulls(repository, branch, tip.as_deref(), actor);
+        self.synchronize_pulls(repository, branch, tip, actor);
     }
 
     fn push_payload(
@@ -283,7 +282,7 @@ impl World {
             "fork",
             About::repository(parent),
             actor,
-            json!({"forkee": forkee}),
+            &json!({"forkee": forkee}),
         );
         id
     }
@@ -307,7 +306,7 @@ impl World {
                 "team_add",
                 About::repository(repository),
                 actor,
-                json!({"team": shown.clone()}),
+                &json!({"team": shown.clone()}),
             );
         }
         let action = if before.is_none() {
@@ -319,7 +318,7 @@ impl World {
             "team",
             About::repository(repository),
             actor,
-            json!({"action": action, "team": shown}),
+            &json!({"action": action, "team": shown}),
         );
     }
 
@@ -333,7 +332,7 @@ impl World {
             "team",
             About::repository(repository),
             actor,
-            json!({"action": "removed_from_repository", "team": shown}),
+            &json!({"action": "removed_from_repository", "team": shown}),
         );
     }
 }

@@ -1,5 +1,10 @@
 //! One request on its way to a route: what was asked, by whom, and help to answer it.
 
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "the last word of a route, so of its type"
+)]
+
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Refusal, Reply};
@@ -194,15 +199,12 @@ pub(super) fn decoded(text: &str) -> String {
         let escaped = (*first == b'%')
             .then(|| hex::decode(tail.get(..2)?).ok())
             .flatten();
-        match escaped {
-            Some(byte) => {
-                bytes.extend(byte);
-                rest = &tail[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = tail;
-            }
+        if let Some(byte) = escaped {
+            bytes.extend(byte);
+            rest = &tail[2..];
+        } else {
+            bytes.push(*first);
+            rest = tail;
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()

@@ -287,10 +287,10 @@ impl Objects {
 
 /// Git's id of an object: SHA-1 over kind, length and content.
 fn object_id(kind: &str, content: &[u8]) -> Oid {
-    let mut context = digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY);
-    context.update(format!("{kind} {}\0", content.len()).as_bytes());
-    context.update(content);
-    hex::encode(context.finish().as_ref())
+    let mut hasher = digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY);
+    hasher.update(format!("{kind} {}\0", content.len()).as_bytes());
+    hasher.update(content);
+    hex::encode(hasher.finish().as_ref())
 }
 
 /// Git sorts a folder as if its name ended with a slash.
@@ -322,7 +322,7 @@ fn commit_text(commit: &Commit) -> String {
     };
     let mut text = format!("tree {}\n", commit.tree);
     for parent in &commit.parents {
-        text.push_str(&format!("parent {parent}\n"));
+        text.extend(["parent ", parent, "\n"]);
     }
     text.push_str(&person("author", &commit.author));
     text.push_str(&person("committer", &commit.committer));

@@ -180,7 +180,7 @@ fn value(value: &QueryValue, variables: &Variables) -> Value {
         let found = variables.get(name.as_str()).cloned().unwrap_or_default();
         ConstValue::from_json(found)
     });
-    filled.map(json_of).unwrap_or(Value::Null)
+    filled.map_or(Value::Null, json_of)
 }
 
 /// A query that is being answered.
@@ -263,8 +263,7 @@ impl Run<'_, '_> {
         at: Pos,
     ) -> Result<Value, Nulled> {
         match out {
-            Out::Null => nothing(wanted),
-            Out::Leaf(Value::Null) => nothing(wanted),
+            Out::Null | Out::Leaf(Value::Null) => nothing(wanted),
             Out::Leaf(value) => Ok(value),
             Out::One(thing) => self.selection(&thing, below, path),
             Out::Many(items) => {

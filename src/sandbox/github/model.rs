@@ -452,7 +452,7 @@ impl World {
     pub fn rename_repository(&mut self, id: Id, name: &str) {
         let before = self.full_name(id).to_lowercase();
         self.name_index.remove(&before);
-        self.repository_mut(id).name = name.to_owned();
+        name.clone_into(&mut self.repository_mut(id).name);
         let after = self.full_name(id).to_lowercase();
         self.renamed.remove(&after);
         self.name_index.insert(after, id);

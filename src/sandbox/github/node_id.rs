@@ -1,4 +1,4 @@
-//! Global node ids in GitHub's present form: a prefix for the kind, then MessagePack in base64.
+//! Global node ids in GitHub's present form: a prefix for the kind, then `MessagePack` in base64.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};

@@ -41,7 +41,7 @@ impl<'a> Person<'a> {
                 .resolve(id, &format!("refs/heads/{branch}"))
                 .or_else(|| world.resolve(id, "HEAD"));
             let tip = world.write_edits(id, self.id, message, start.as_deref(), &edits);
-            world.push(id, self.id, branch, Some(tip.clone()));
+            world.push(id, self.id, branch, Some(&tip));
             tip
         })
     }
@@ -52,7 +52,7 @@ impl<'a> Person<'a> {
             let tip = world
                 .resolve(id, from)
                 .unwrap_or_else(|| panic!("`{repository}` has no branch `{from}`"));
-            world.push(id, self.id, name, Some(tip.clone()));
+            world.push(id, self.id, name, Some(&tip));
             tip
         })
     }
@@ -60,7 +60,7 @@ impl<'a> Person<'a> {
     /// Moves a branch anywhere, as `git push --force` does.
     pub fn force_push(&self, repository: &str, branch: &str, to: &str) {
         self.on(repository, |world, id| {
-            world.push(id, self.id, branch, Some(to.to_owned()));
+            world.push(id, self.id, branch, Some(to));
         });
     }
 
@@ -192,10 +192,12 @@ impl<'a> Person<'a> {
 fn repository_in_network(world: &World, of: Id, owner: &str) -> Id {
     let network = world.repository(of).network;
     let owner_id = world.account_id(owner);
-    world
+    let found = world
         .repositories
         .values()
-        .find(|one| one.network == network && Some(one.owner) == owner_id)
-        .map(|one| one.id)
-        .unwrap_or_else(|| panic!("`{owner}` has no fork of `{}`", world.full_name(of)))
+        .find(|one| one.network == network && Some(one.owner) == owner_id);
+    match found {
+        Some(fork) => fork.id,
+        None => panic!("`{owner}` has no fork of `{}`", world.full_name(of)),
+    }
 }

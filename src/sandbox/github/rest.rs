@@ -1,6 +1,11 @@
 //! The table of routes: method, path, what it needs, and the function that answers.
 //! To add an endpoint, add a line here and its function to the file of its topic.
 
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "every route has the same type, though some cannot fail"
+)]
+
 use super::answer::{Answer, Refusal};
 use super::auth::Caller;
 use super::call::{Call, decoded};

@@ -112,10 +112,8 @@ pub(super) async fn answer(State(hub): State<Arc<Hub>>, request: HttpRequest) ->
     let arrival = arrive(&hub, request).await;
     tokio::time::sleep(arrival.latency).await;
     if let Some(fault) = &arrival.fault {
-        if fault.moment == Moment::AfterDoingIt {
-            work(&hub, &arrival);
-        }
-        if let Some(response) = suffer(&hub, &arrival, &fault.effect).await {
+        let done = (fault.moment == Moment::AfterDoingIt).then(|| work(&hub, &arrival));
+        if let Some(response) = suffer(&hub, &arrival, &fault.effect).await.or(done) {
             return response;
         }
     }

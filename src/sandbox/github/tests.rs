@@ -689,3 +689,62 @@ async fn held_webhooks_can_be_lost_doubled_and_reordered() {
         ["refs/heads/three", "refs/heads/one", "refs/heads/one"]
     );
 }
+
+#[tokio::test]
+async fn a_late_answer_is_right_and_does_its_work_once() {
+    let world = World::new().await;
+    let alice = world.github.as_user("alice");
+    alice.commit("acme/tenants", "b", "b", &[("b", Some("b"))]);
+    let number = alice.open_pull("acme/tenants", "main", "b", "b", "");
+    let path = format!("/repos/acme/tenants/issues/{number}/comments");
+    let client = world.everything().await;
+    let late = || Fault::on("POST", "/repos/**").delay(Duration::from_millis(5));
+    for fault in [late(), late().after_doing_it()] {
+        world.github.fault(fault);
+        let made = client.ask("POST", &path, json!({"body": "plan"})).await;
+        assert_eq!(made.status, 201);
+    }
+    assert_eq!(world.github.comments("acme/tenants", number).len(), 2);
+}
+
+#[tokio::test]
+async fn the_hourly_budget_runs_out() {
+    let world = World::new().await;
+    let client = world.everything().await;
+    world.github.set_rate_limits(2, 1);
+    for left in ["1", "0"] {
+        let answer = client.get("/repos/acme/tenants").await;
+        assert_eq!(answer.headers["x-ratelimit-remaining"], left);
+    }
+    assert_eq!(client.get("/repos/acme/tenants").await.status, 403);
+    let query = "{ rateLimit { remaining } }";
+    let answer = client.query(query, Value::Null).await;
+    assert_eq!(answer["data"]["rateLimit"]["remaining"], 0);
+    let limited = client.query(query, Value::Null).await;
+    assert_eq!(limited["errors"][0]["type"], "RATE_LIMITED");
+}
+
+#[tokio::test]
+async fn a_merge_group_has_a_head_of_its_own() {
+    let world = World::new().await;
+    let (url, mut received) = receiver().await;
+    world.github.set_webhook_url(&world.app, &url);
+    let alice = world.github.as_user("alice");
+    let edit = [("tenants.yaml", Some("- name: two\n"))];
+    alice.commit("acme/tenants", "b", "b", &edit);
+    let number = alice.open_pull("acme/tenants", "main", "b", "b", "");
+    let head = alice.queue("acme/tenants", number);
+    world.github.wait_for_deliveries().await;
+    let mut groups = Vec::new();
+    while let Ok((headers, body)) = received.try_recv() {
+        if headers["x-github-event"] == "merge_group" {
+            groups.push(serde_json::from_slice::<Value>(&body).unwrap());
+        }
+    }
+    assert_eq!(groups.len(), 1);
+    assert_eq!(groups[0]["merge_group"]["head_sha"], head.as_str());
+    let base = world.github.head("acme/tenants", "main").unwrap();
+    let branch = format!("gh-readonly-queue/main/pr-{number}-{base}");
+    let text = world.github.file("acme/tenants", &branch, "tenants.yaml");
+    assert_eq!(text.as_deref(), Some("- name: two\n"));
+}

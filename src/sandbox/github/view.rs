@@ -1,4 +1,4 @@
-//! The JSON of each object, one function per type, complete as GitHub's OpenAPI description has it.
+//! The JSON of each object, one function per type, complete as GitHub's description of its API has it.
 
 use serde_json::{Map, Value, json};
 
@@ -210,10 +210,29 @@ pub(super) fn repository(world: &World, id: Id) -> Value {
             "open_issues_count": 0, "license": null, "allow_forking": true,
             "is_template": found.is_template, "web_commit_signoff_required": false, "topics": [],
             "visibility": if found.is_private() { "private" } else { "public" },
+            "custom_properties": {},
             "forks": forks, "open_issues": 0, "watchers": 0,
             "default_branch": found.default_branch,
         }),
     );
+    shown
+}
+
+/// A repository in a `push` event, which has kept some habits of its own: times as numbers, and more of the owner.
+pub(super) fn pushed_repository(world: &World, id: Id) -> Value {
+    let found = world.repository(id);
+    let mut shown = repository(world, id);
+    for name in ["created_at", "pushed_at"] {
+        let time: Option<jiff::Timestamp> = shown[name].as_str().and_then(|text| text.parse().ok());
+        shown[name] = json!(time.map(jiff::Timestamp::as_second));
+    }
+    shown["owner"]["name"] = json!(world.login(found.owner));
+    shown["owner"]["email"] = Value::Null;
+    shown["stargazers"] = json!(0);
+    shown["master_branch"] = json!(found.default_branch);
+    if world.organization(found.owner).is_some() {
+        shown["organization"] = json!(world.login(found.owner));
+    }
     shown
 }
 
@@ -243,7 +262,7 @@ pub(super) fn repository_full(world: &World, id: Id, caller: &Caller) -> Value {
             "allow_update_branch": false, "use_squash_pr_title_as_default": false,
             "squash_merge_commit_message": "COMMIT_MESSAGES", "squash_merge_commit_title": "COMMIT_OR_PR_TITLE",
             "merge_commit_message": "PR_TITLE", "merge_commit_title": "MERGE_MESSAGE",
-            "custom_properties": {}, "network_count": 0, "subscribers_count": 1,
+            "network_count": 0, "subscribers_count": 1,
         }),
     );
     if world.organization(found.owner).is_some() {

@@ -161,7 +161,7 @@ impl Webhooks {
 
 impl World {
     /// Tells every App that may know, and asked to, of an event.
-    pub(super) fn emit(&mut self, event: &str, about: About, sender: Id, payload: Value) {
+    pub(super) fn emit(&mut self, event: &str, about: About, sender: Id, payload: &Value) {
         let account = about
             .account
             .or_else(|| Some(self.repository(about.repository?).owner));
@@ -172,7 +172,7 @@ impl World {
             .map(|one| one.id)
             .collect();
         for installation in listeners {
-            let payload = self.addressed(payload.clone(), about, sender, installation);
+            let payload = self.addressed((event, payload), about, sender, installation);
             self.deliver(self.installations[&installation].app, event, payload);
         }
     }
@@ -190,13 +190,20 @@ impl World {
     }
 
     /// The payload with the parts that every event has, in GitHub's order.
-    fn addressed(&self, payload: Value, about: About, sender: Id, installation: Id) -> Value {
-        let mut whole = match payload {
-            Value::Object(map) => map,
-            other => panic!("a payload is an object, not {other}"),
-        };
+    fn addressed(
+        &self,
+        (event, payload): (&str, &Value),
+        about: About,
+        sender: Id,
+        installation: Id,
+    ) -> Value {
+        let mut whole = payload.as_object().expect("a payload is an object").clone();
         if let Some(repository) = about.repository {
-            whole.insert("repository".into(), view::repository(self, repository));
+            let shown = match event {
+                "push" => view::pushed_repository(self, repository),
+                _ => view::repository(self, repository),
+            };
+            whole.insert("repository".into(), shown);
         }
         let account = self.installations[&installation].account;
         if self.organization(account).is_some() {

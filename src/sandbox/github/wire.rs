@@ -38,9 +38,9 @@ pub(super) async fn send(
     let mut head =
         format!("{method} {path} HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\n");
     for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        head.extend([name, ": ", value, "\r\n"]);
     }
-    head.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
+    head.extend(["content-length: ", &body.len().to_string(), "\r\n\r\n"]);
     let address = if authority.contains(':') {
         authority.to_owned()
     } else {

@@ -69,7 +69,7 @@ impl World {
             account: None,
         };
         let payload = json!({"action": action, "check_suite": view::check_suite(self, suite)});
-        self.emit("check_suite", about, sender, payload);
+        self.emit("check_suite", about, sender, &payload);
     }
 
     /// Tells of a run: every listener of `created` and `completed`, its own App alone of a request.
@@ -84,6 +84,6 @@ impl World {
         let mut shown = view::check_run(self, run);
         shown["check_suite"] = view::check_suite(self, &self.check_suites[&run.suite]);
         let payload = json!({"action": action, "check_run": shown});
-        self.emit("check_run", about, sender, payload);
+        self.emit("check_run", about, sender, &payload);
     }
 }

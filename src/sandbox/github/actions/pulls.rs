@@ -143,7 +143,7 @@ impl World {
         let shown = view::pull(self, of, &self.repository(of).pulls[&number]);
         let mut payload = json!({"action": action, "number": number, "pull_request": shown});
         view::extend(&mut payload, more);
-        self.emit("pull_request", About::repository(of), sender, payload);
+        self.emit("pull_request", About::repository(of), sender, &payload);
     }
 
     pub(in super::super) fn open_pull(&mut self, of: Id, author: Id, new: NewPull) -> u64 {
@@ -235,7 +235,7 @@ impl World {
             }
         };
         self.mark_merged(of, number, &commit, actor);
-        self.push(of, actor, &branch, Some(commit.clone()));
+        self.push(of, actor, &branch, Some(&commit));
         self.emit_pull(of, number, "closed", actor, json!({}));
         Ok(commit)
     }
@@ -341,7 +341,7 @@ impl World {
         let author = self.signature_of(actor);
         let commit = self.write_merge(of, &base, &head, message, author)?;
         let branch = format!("gh-readonly-queue/{base_branch}/pr-{number}-{base}");
-        self.push(of, actor, &branch, Some(commit.clone()));
+        self.push(of, actor, &branch, Some(&commit));
         let group = json!({
             "head_sha": commit,
             "head_ref": format!("refs/heads/{branch}"),
@@ -350,7 +350,7 @@ impl World {
             "head_commit": view::simple_commit(self, of, &commit),
         });
         let payload = json!({"action": "checks_requested", "merge_group": group});
-        self.emit("merge_group", About::repository(of), actor, payload);
+        self.emit("merge_group", About::repository(of), actor, &payload);
         Ok(commit)
     }
 
@@ -413,7 +413,7 @@ impl World {
             "issue_comment",
             About::repository(repository),
             sender,
-            payload,
+            &payload,
         );
     }
 }

@@ -82,10 +82,10 @@ impl Walk<'_> {
                     let name = &spread.node.fragment_name.node;
                     let Some(fragment) = self.document.fragments.get(name) else {
                         self.error(
-                            format!("Fragment {name} was used, but not defined"),
+                            &format!("Fragment {name} was used, but not defined"),
                             item.pos,
                             path,
-                            json!({"code": "useAndDefineFragment", "fragmentName": name.as_str()}),
+                            &json!({"code": "useAndDefineFragment", "fragmentName": name.as_str()}),
                         );
                         continue;
                     };
@@ -109,10 +109,10 @@ impl Walk<'_> {
                 .unknown
                 .push(format!("the GraphQL type `{on}`"));
             self.error(
-                format!("No such type {on}, so it can't be a fragment condition"),
+                &format!("No such type {on}, so it can't be a fragment condition"),
                 at,
                 path,
-                json!({"code": "undefinedType", "typeName": on}),
+                &json!({"code": "undefinedType", "typeName": on}),
             );
             return;
         }
@@ -132,7 +132,7 @@ impl Walk<'_> {
                 .push(format!("the GraphQL field `{on}.{name}`"));
             let extensions = json!({"code": "undefinedField", "typeName": on, "fieldName": name});
             let message = format!("Field '{name}' doesn't exist on type '{on}'");
-            return self.error(message, at, &path, extensions);
+            return self.error(&message, at, &path, &extensions);
         };
         self.arguments(on, field, known, at, &path);
         let is_object = schema()
@@ -153,7 +153,7 @@ impl Walk<'_> {
             };
             let extensions =
                 json!({"code": "selectionMismatch", "nodeName": format!("field '{name}'")});
-            return self.error(message, at, &path, extensions);
+            return self.error(&message, at, &path, &extensions);
         }
         let below = if known.is_connection() {
             self.connection(name, field, times, &path)
@@ -181,12 +181,7 @@ impl Walk<'_> {
                 self.findings
                     .unknown
                     .push(format!("the GraphQL argument `{on}.{name}({given}:)`"));
-                self.error(
-                    format!("Field '{name}' doesn't accept argument '{given}'"),
-                    at,
-                    path,
-                    json!({"code": "argumentNotAccepted", "name": name, "typeName": "Field", "argumentName": given}),
-                );
+                self.error(&format!("Field '{name}' doesn't accept argument '{given}'"), at, path, &json!({"code": "argumentNotAccepted", "name": name, "typeName": "Field", "argumentName": given}));
             }
         }
         let missing: Vec<&str> = known
@@ -197,12 +192,7 @@ impl Walk<'_> {
             .collect();
         if !missing.is_empty() {
             let list = missing.join(", ");
-            self.error(
-                format!("Field '{name}' is missing required arguments: {list}"),
-                at,
-                path,
-                json!({"code": "missingRequiredArguments", "className": "Field", "name": name, "arguments": list}),
-            );
+            self.error(&format!("Field '{name}' is missing required arguments: {list}"), at, path, &json!({"code": "missingRequiredArguments", "className": "Field", "name": name, "arguments": list}));
         }
     }
 
@@ -243,7 +233,7 @@ impl Walk<'_> {
         below
     }
 
-    fn error(&mut self, message: String, at: Pos, path: &[String], extensions: Value) {
+    fn error(&mut self, message: &str, at: Pos, path: &[String], extensions: &Value) {
         self.findings.errors.push(json!({
             "path": path,
             "extensions": extensions,

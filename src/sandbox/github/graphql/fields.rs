@@ -1,5 +1,10 @@
 //! The value of every field, type by type.
 
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "every field has the same type, though some cannot fail"
+)]
+
 use serde_json::{Value, json};
 
 use super::super::auth::Caller;

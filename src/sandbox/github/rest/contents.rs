@@ -35,7 +35,6 @@ fn asked_commit(call: &Call<'_>) -> Result<(Oid, String), Refusal> {
 
 /// A file's or folder's place at a commit.
 struct Place<'a> {
-    commit: &'a str,
     reference: &'a str,
     path: &'a str,
 }
@@ -48,7 +47,6 @@ pub(super) fn get(call: &mut Call<'_>) -> Answer {
     let entry = objects.entry_at(&commit, path);
     let entry = entry.ok_or_else(Refusal::not_found)?;
     let place = Place {
-        commit: &commit,
         reference: &reference,
         path,
     };
@@ -95,14 +93,12 @@ fn wrapped(content: &[u8]) -> String {
     let text = STANDARD.encode(content);
     text.as_bytes()
         .chunks(60)
-        .map(|line| format!("{}\n", String::from_utf8_lossy(line)))
+        .flat_map(|line| line.iter().chain(b"\n"))
+        .map(|byte| char::from(*byte))
         .collect()
 }
 
 fn folder(call: &Call<'_>, place: &Place<'_>, entry: &Entry) -> Answer {
-    if call.accept.contains("raw") && call.accept.contains("json") && place.commit.is_empty() {
-        return Err(Refusal::not_found());
-    }
     let repository = call.repository();
     let entries = call
         .world

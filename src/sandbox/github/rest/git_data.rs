@@ -218,8 +218,7 @@ pub(super) fn create_reference(call: &mut Call<'_>) -> Answer {
         return Err(Refusal::unprocessable("Reference already exists"));
     }
     let actor = call.actor();
-    call.world
-        .push(repository, actor, &branch, Some(oid.clone()));
+    call.world.push(repository, actor, &branch, Some(&oid));
     Ok(Reply::created(view::git_reference(
         call.world, repository, &reference, &oid,
     )))
@@ -239,8 +238,7 @@ pub(super) fn move_reference(call: &mut Call<'_>) -> Answer {
         return Err(Refusal::unprocessable("Update is not a fast forward"));
     }
     let actor = call.actor();
-    call.world
-        .push(repository, actor, &branch, Some(oid.clone()));
+    call.world.push(repository, actor, &branch, Some(&oid));
     Ok(Reply::ok(view::git_reference(
         call.world, repository, &reference, &oid,
     )))
