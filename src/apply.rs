@@ -283,9 +283,9 @@ fn is_owed(step: &Step, outcome: &Outcome) -> bool {
     }
 }
 
-impl From<hub::Error> for Failure {
-    fn from(error: hub::Error) -> Self {
-        let retry = if error.is_retryable() {
+impl Failure {
+    fn new(error: &impl std::fmt::Display, may_pass: bool) -> Self {
+        let retry = if may_pass {
             Retry::Useful
         } else {
             Retry::Useless
@@ -297,16 +297,14 @@ impl From<hub::Error> for Failure {
     }
 }
 
+impl From<hub::Error> for Failure {
+    fn from(error: hub::Error) -> Self {
+        Self::new(&error, error.is_retryable())
+    }
+}
+
 impl From<kubernetes::Error> for Failure {
     fn from(error: kubernetes::Error) -> Self {
-        let retry = if error.is_retryable() {
-            Retry::Useful
-        } else {
-            Retry::Useless
-        };
-        Self {
-            error: error.to_string(),
-            retry,
-        }
+        Self::new(&error, error.is_retryable())
     }
 }

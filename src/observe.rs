@@ -119,17 +119,6 @@ impl Subject {
     }
 }
 
-/// The names that are known and look like the one that is not.
-fn did_you_mean<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let close = known
-        .into_iter()
-        .map(|name| (strsim::jaro_winkler(wrong, name), name));
-    let best = close
-        .filter(|(score, _)| *score > 0.8)
-        .max_by(|(one, _), (two, _)| one.total_cmp(two));
-    best.map(|(_, name)| format!("did you mean `{name}`?"))
-}
-
 /// Where the file names the namespace, if it is a workload namespace of the entry.
 fn place_of_namespace(tenant: &TenantName, namespace: &str) -> Place {
     match namespace.parse::<NamespaceName>() {

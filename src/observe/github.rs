@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::try_join_all;
 
-use super::{Seen, Subject, did_you_mean};
+use super::{Seen, Subject};
 use crate::desired::Surroundings;
 use crate::flux::FIRST_COMMIT;
 use crate::github::{Error, Key, Reader, RepositoryState, Seen as Answer};
@@ -12,7 +12,7 @@ use crate::keys;
 use crate::names::{FullName, Login, TeamSlug, TenantName};
 use crate::object::{Access, DeployKey, Object, ObjectId, Permission};
 use crate::observed::{Memory, Ownership, Progress, RememberedRepository, Sighting};
-use crate::tenants::diagnostic::Place;
+use crate::tenants::diagnostic::{Place, closest};
 
 /// Above so many workspaces, all teams of the organisation are read instead of the teams of each workspace.
 const WORKSPACES_ONE_BY_ONE: usize = 10;
@@ -220,9 +220,14 @@ impl GitHub {
                     "team `{team}` does not exist in `{}`",
                     self.surroundings.organization
                 ),
-                did_you_mean(team.as_str(), self.all_teams.iter().map(String::as_str)),
+                self.did_you_mean(team),
             );
         }
+    }
+
+    fn did_you_mean(&self, team: &TeamSlug) -> Option<String> {
+        let known: Vec<&str> = self.all_teams.iter().map(String::as_str).collect();
+        closest(team.as_str(), &known).map(|name| format!("did you mean `{name}`?"))
     }
 
     fn tell_missing_template(&self, name: &TenantName, subject: &Subject, seen: &mut Seen) {

