@@ -193,6 +193,7 @@ impl Bot {
         self.shared.queue.push(Job {
             repository: repository.clone(),
             work,
+            tries: 0,
         });
     }
 
@@ -204,7 +205,8 @@ impl Bot {
                 tracing::error!(repository = %job.repository, work = ?job.work, "{error:#}");
                 // Whatever refused the control repo may have been cured by then.
                 self.forget(&job.repository);
-                let after = self.shared.setup.pace.retry;
+                let pace = self.shared.setup.pace;
+                let after = job::pause(pace.retry, job.tries, pace.resync);
                 job.again()
                     .map_or(Next::Done, |job| Next::Again { job, after })
             }

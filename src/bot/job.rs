@@ -6,11 +6,16 @@ use crate::bot::command::Command;
 use crate::names::FullName;
 use crate::queue::{self, Followed};
 
+/// A plan that has ended in an error so often is given up; its check says why.
+const TRIES: u32 = 5;
+
 /// Work on one control repo.
 #[derive(Debug, Clone)]
 pub struct Job {
     pub repository: FullName,
     pub work: Work,
+    /// How often it has ended in an error.
+    pub tries: u32,
 }
 
 #[derive(Debug, Clone)]
@@ -74,30 +79,25 @@ impl Work {
 }
 
 impl Job {
-    /// The job for another try after an error; commands are answered once or not at all.
+    /// The job for another try after an error. A plan is given up after some; what the default branch wants never is.
     pub fn again(self) -> Option<Self> {
-        match self.work {
-            Work::Answer { .. } => None,
-            Work::Reconcile(reconcile) => {
-                let work = Work::Reconcile(Reconcile {
-                    retries: reconcile.retries + 1,
-                    ..reconcile
-                });
-                Some(Self { work, ..self })
-            }
+        let tries = self.tries + 1;
+        let worth_it = match self.work {
+            // Somebody would be answered late, or twice.
+            Work::Answer { .. } => false,
+            Work::Reconcile(_) => true,
             Work::Plan { .. }
             | Work::PlanCommit { .. }
             | Work::Pushed { .. }
-            | Work::Recheck { .. } => Some(self),
-        }
+            | Work::Recheck { .. } => tries < TRIES,
+        };
+        worth_it.then_some(Self { tries, ..self })
     }
 }
 
-impl Reconcile {
-    /// How long until it is tried again: twice as long each time, at most `longest`.
-    pub fn pause(&self, first: Duration, longest: Duration) -> Duration {
-        first.saturating_mul(1 << self.retries.min(16)).min(longest)
-    }
+/// How long until something is tried again: twice as long each time, at most `longest`.
+pub(super) fn pause(first: Duration, tries: u32, longest: Duration) -> Duration {
+    first.saturating_mul(1 << tries.min(16)).min(longest)
 }
 
 impl queue::Job for Job {

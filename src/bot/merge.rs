@@ -6,7 +6,7 @@ use anyhow::Context as _;
 
 use crate::apply::{self, Hands};
 use crate::bot::control::{Control, Target};
-use crate::bot::job::Reconcile;
+use crate::bot::job::{Reconcile, pause};
 use crate::bot::pull_request::{lines, missing_file};
 use crate::bot::reporting::{Concluded, Saying, conclusion, in_api_words};
 use crate::bot::{APPLY_CHECK, Bot, Job, PLAN_CHECK, Work, word};
@@ -318,7 +318,7 @@ impl Bot {
             return Next::Done;
         }
         let pace = self.shared.setup.pace;
-        let after = wanted.pause(pace.retry, pace.resync);
+        let after = pause(pace.retry, wanted.retries, pace.resync);
         let work = Work::Reconcile(Reconcile {
             retries: wanted.retries + 1,
             replan: false,
@@ -328,6 +328,7 @@ impl Bot {
             job: Job {
                 repository: control.repository.clone(),
                 work,
+                tries: 0,
             },
             after,
         }
@@ -336,7 +337,8 @@ impl Bot {
     fn retry_at(&self, report: &Report, wanted: &Reconcile) -> Option<jiff::Timestamp> {
         report.worth_retrying().next()?;
         let pace = self.shared.setup.pace;
-        let pause = jiff::SignedDuration::try_from(wanted.pause(pace.retry, pace.resync)).ok()?;
+        let pause =
+            jiff::SignedDuration::try_from(pause(pace.retry, wanted.retries, pace.resync)).ok()?;
         super::now().checked_add(pause).ok()
     }
 

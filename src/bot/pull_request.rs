@@ -144,6 +144,7 @@ impl Bot {
         let job = Job {
             repository: control.repository.clone(),
             work,
+            tries: 0,
         };
         Ok(Next::Again {
             job,

@@ -100,7 +100,7 @@ fn ai_team_is_complete(world: &World) {
     for namespace in ["ai%", "observability%", "logging%"] {
         assert!(
             world
-                .object("rolebinding", namespace, "tenant-reconciler")
+                .object("rolebinding", namespace, "admin-reconciler")
                 .is_some()
         );
         assert!(
