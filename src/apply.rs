@@ -12,12 +12,12 @@ use futures::StreamExt as _;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::desired::Surroundings;
 use crate::names::TenantName;
 use crate::object::{Fingerprint, Object, ObjectId};
 use crate::observed::{Accepted, Memory, Progress, RememberedRepository};
 use crate::plan::{ApprovedPlan, Change, Hold, Step, TenantPlan};
 use crate::report::{Outcome, Report, Retry, TenantReport};
+use crate::surroundings::Surroundings;
 use crate::tenants::Tenant;
 use crate::{github as hub, keys, kubernetes};
 

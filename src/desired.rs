@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::flux::{self, ControlNamespace};
 use crate::names::TenantName;
-use crate::names::{FullName, Login};
 use crate::object::{
     Access, Credentials, DeployKey, Kind, ManifestId, Object, ObjectId, Repository,
 };
+use crate::surroundings::Surroundings;
 use crate::tenants::diagnostic::Place;
 use crate::tenants::{Permission, Tenant};
 
@@ -20,17 +20,6 @@ pub struct Desired {
     pub adopts: BTreeSet<ObjectId>,
     /// Where in the file an object comes from, if not from the entry as a whole.
     pub places: BTreeMap<ObjectId, Place>,
-}
-
-/// What a tenant's objects depend on beside its entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Surroundings {
-    pub organization: Login,
-    pub control_repository: FullName,
-    /// `TENANTRY_CLUSTER`: stands in the title of deploy keys.
-    pub cluster: String,
-    /// Host that Flux clones from over SSH, such as `github.com`.
-    pub git_host: String,
 }
 
 /// Nothing is wanted: the file has no such entry.
@@ -52,19 +41,6 @@ pub fn of(tenant: &Tenant, surroundings: &Surroundings, commit: &str) -> Desired
         add_room(&mut desired, tenant, surroundings);
     }
     desired
-}
-
-impl Surroundings {
-    pub fn repository(&self, tenant: &Tenant) -> FullName {
-        FullName {
-            owner: self.organization.clone(),
-            name: tenant.repository.name.clone(),
-        }
-    }
-
-    pub fn key_title(&self, tenant: &TenantName) -> String {
-        format!("tenantry/{}/{tenant}", self.cluster)
-    }
 }
 
 impl Desired {

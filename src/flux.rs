@@ -10,9 +10,9 @@ use std::fmt;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::desired::Surroundings;
 use crate::names::{NamespaceName, TenantName};
 use crate::object::{Kind, ManifestId, POD_SECURITY};
+use crate::surroundings::Surroundings;
 use crate::tenants::{
     AdditionalRoleBinding, NamespaceSettings, NetworkProfile, PodSecurity, Role, Subject,
     SubjectKind, Tenant,

@@ -23,5 +23,6 @@ pub mod report;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod serve;
+pub mod surroundings;
 pub mod tenants;
 pub mod webhook;

@@ -8,10 +8,11 @@ mod github;
 
 use std::collections::BTreeMap;
 
-use crate::desired::{Desired, Surroundings};
+use crate::desired::Desired;
 use crate::names::{NamespaceName, TeamSlug, TenantName};
 use crate::object::{Kind, ManifestId, ObjectId};
 use crate::observed::{Memory, Observed, Problem, RememberedRepository, Sighting};
+use crate::surroundings::Surroundings;
 use crate::tenants::Tenant;
 use crate::tenants::diagnostic::Place;
 use crate::{github as hub, kubernetes};

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 pub use crate::plan::fields::FieldChange;
 pub use crate::plan::fingerprint::{Digest, Promise};
-pub use crate::plan::guard::{ApprovedPlan, Consent, Effect, Hold, approve, foresee};
+pub use crate::plan::guard::{ApprovedPlan, Consent, approve, foresee};
 
 use crate::desired::Desired;
 use crate::names::TenantName;
@@ -93,6 +93,33 @@ pub enum Change {
 pub enum Cause {
     Requested,
     Drift,
+}
+
+/// What a step does to people's access.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Effect {
+    Harmless,
+    Wider,
+    /// Somebody loses a right. A step that does both is narrower: the stricter rule holds.
+    Narrower,
+    Removal,
+}
+
+/// Why a step is shown and not done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Hold {
+    /// Nothing is removed, archived or revoked yet.
+    Removal,
+    /// Nothing is narrowed yet.
+    Narrower,
+    /// Found on a workspace without being named in the file.
+    NotNamed,
+    /// Wider access that no plan comment has announced.
+    Unannounced,
+    /// Something is wrong with the entry, so nothing of its tenant is done.
+    Problem,
 }
 
 impl Change {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Modules in layers: each may use those of the layers above it, and those before it in its own.
 const LAYERS: &[&[&str]] = &[
-    &["names", "words", "object"],
+    &["words", "names", "object"],
     // The entry is told as objects, and objects are told apart by the entry's places: these know each other's words.
     &[
         "tenants", "flux", "desired", "observed", "plan", "report", "render",
@@ -33,8 +33,6 @@ const IMPURE: &[&str] = &[
 
 /// Pairs that know each other across the order above, each with its reason.
 const KNOWN: &[(&str, &str)] = &[
-    // `Surroundings` is what flux's objects and desired's share.
-    ("flux", "desired"),
     // A word's error is a name's.
     ("words", "names"),
 ];

@@ -3,10 +3,10 @@
 use anyhow::{Context as _, bail};
 
 use super::Bot;
-use crate::desired::Surroundings;
 use crate::github::{AccountKind, Reader, Reporter, Writer};
 use crate::names::{FullName, Login};
 use crate::observe::Eyes;
+use crate::surroundings::Surroundings;
 use crate::tenants::{Context, Parsed};
 
 /// What is known of a control repo; forgotten when something goes wrong.

@@ -8,12 +8,12 @@ use clap::Args;
 use crate::cli::Output;
 use crate::compare::{self, File, Scope};
 use crate::config::GitHubArgs;
-use crate::desired::Surroundings;
 use crate::kubernetes;
 use crate::names::FullName;
 use crate::observe::Eyes;
 use crate::plan::{self, Plan};
 use crate::render::{comment, json, tree};
+use crate::surroundings::Surroundings;
 use crate::tenants::diagnostic::Source;
 use crate::tenants::{self, Context, Parsed};
 

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::future::try_join_all;
 
 use super::{Seen, Subject};
-use crate::desired::Surroundings;
 use crate::flux::FIRST_COMMIT;
 use crate::github::{Error, Key, Reader, RepositoryState, Seen as Answer};
 use crate::keys;
 use crate::names::{FullName, Login, TeamSlug, TenantName};
 use crate::object::{Access, DeployKey, Object, ObjectId, Permission};
 use crate::observed::{Memory, Ownership, Progress, RememberedRepository, Sighting};
+use crate::surroundings::Surroundings;
 use crate::tenants::diagnostic::{Place, closest};
 
 /// Above so many workspaces, all teams of the organisation are read instead of the teams of each workspace.

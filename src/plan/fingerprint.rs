@@ -9,8 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::names::TenantName;
 use crate::object::{Kind, ManifestId, ObjectId};
-use crate::plan::guard::Effect;
-use crate::plan::{Plan, Step};
+use crate::plan::{Effect, Plan, Step};
 
 /// Raised when the same steps are to give another fingerprint.
 const FORMAT: &str = "tenantry plan 1";

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
 use serde_json::Value;
 
 use crate::desired::Desired;
@@ -13,34 +12,8 @@ use crate::names::TenantName;
 use crate::object::{Access, DeployKey, Kind, ManifestId, Object, ObjectId, Repository};
 use crate::observed::{Observed, Progress, Sighting};
 use crate::plan::fingerprint::{self, Promise};
-use crate::plan::{Change, Plan, Step, TenantAction};
+use crate::plan::{Change, Effect, Hold, Plan, Step, TenantAction};
 use crate::tenants::PodSecurity;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Effect {
-    Harmless,
-    Wider,
-    /// Somebody loses a right. A step that does both is narrower: the stricter rule holds.
-    Narrower,
-    Removal,
-}
-
-/// Why a step is shown and not done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Hold {
-    /// Nothing is removed, archived or revoked yet.
-    Removal,
-    /// Nothing is narrowed yet.
-    Narrower,
-    /// Found on a workspace without being named in the file.
-    NotNamed,
-    /// Wider access that no plan comment has announced.
-    Unannounced,
-    /// Something is wrong with the entry, so nothing of its tenant is done.
-    Problem,
-}
 
 /// What people have agreed to.
 #[derive(Debug, Clone)]

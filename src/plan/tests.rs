@@ -6,11 +6,12 @@ use serde_json::json;
 
 use crate::desired;
 use crate::object::{DeployKey, Kind, Object, ObjectId, Permission, Visibility};
-use crate::plan::guard::{Consent, Effect, Hold};
+use crate::plan::guard::Consent;
 use crate::plan::{
     Cause, Change, Plan, Promise, Step, TenantAction, TenantPlan, approve, fields, fingerprint,
     foresee,
 };
+use crate::plan::{Effect, Hold};
 use crate::tenants::{PodSecurity, Role, Tenant};
 use strategy::{ai_team, tenant};
 use world::{Holds, World, desired};

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use crate::desired::{self, Desired, Surroundings};
+use crate::desired::{self, Desired};
 use crate::names::{FullName, TenantName};
 use crate::object::{
     Access, Credentials, DeployKey, FIELD_MANAGER, Fingerprint, Kind, ManifestId, Object, ObjectId,
@@ -15,6 +15,7 @@ use crate::object::{
 };
 use crate::observed::{Memory, Observed, Ownership, Progress, Sighting};
 use crate::plan::{Change, Plan, Step, TenantPlan, Verb, foresee, of_tenant};
+use crate::surroundings::Surroundings;
 use crate::tenants::Tenant;
 
 #[derive(Debug, Default)]
