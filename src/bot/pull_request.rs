@@ -122,8 +122,18 @@ impl Bot {
         if existing.is_some_and(|run| conclusion(&run) == Some(Conclusion::Success)) {
             return Ok(Next::Done);
         }
-        let text = check::untouched_check(&self.shared.setup.tenants_file);
-        self.conclude(control, &pull.head_sha, None, Outlook::of(text))
+        let commits = Commits {
+            pull: Some(pull.number),
+            head: &pull.head_sha,
+            base_branch: &pull.base_branch,
+            base: &pull.base_tip,
+            result: &pull.head_sha,
+        };
+        let outlook = Outlook {
+            comment: Saying::Quiet(self.nothing(control, &commits)),
+            ..Outlook::of(check::untouched_check(&self.shared.setup.tenants_file))
+        };
+        self.conclude(control, &pull.head_sha, commits.pull, outlook)
             .await
     }
 
