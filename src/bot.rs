@@ -225,7 +225,10 @@ impl Bot {
             } => {
                 if *branch == control.default_branch {
                     self.push(&job.repository, Work::merged(commit, *may_touch));
-                } else if *may_touch && self.heads_no_pull(&control, branch).await? {
+                } else if *may_touch
+                    && self.heads_no_pull(&control, branch).await?
+                    && self.changes_the_file(&control, commit).await?
+                {
                     self.push(
                         &job.repository,
                         Work::PlanCommit {

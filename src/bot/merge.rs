@@ -56,14 +56,20 @@ impl Bot {
             .file(&control.repository, path, &tip)
             .await?;
         let Some(text) = text else {
+            let missing = [missing_file(path)];
             return self
-                .refuse(&round, &[missing_file(path)], &File { path, text: "" })
+                .refuse(&round, &missing, &File { path, text: "" }, wanted)
                 .await;
         };
         let parsed = self.parse(control, &text);
         if !parsed.findings.is_empty() {
             return self
-                .refuse(&round, &parsed.findings, &File { path, text: &text })
+                .refuse(
+                    &round,
+                    &parsed.findings,
+                    &File { path, text: &text },
+                    wanted,
+                )
                 .await;
         }
         let report = match self.make_live(&round, &parsed, wanted).await {
@@ -262,6 +268,7 @@ impl Bot {
         round: &Round<'_>,
         findings: &[Diagnostic],
         file: &File<'_>,
+        wanted: &Reconcile,
     ) -> anyhow::Result<Next<Job>> {
         let text = check::impossible_check(findings, file);
         let said = round.check.as_ref().map(|run| run.title.as_str());
@@ -281,6 +288,9 @@ impl Bot {
             ..Concluded::new(APPLY_CHECK, round.tip, text)
         };
         self.conclude_check(round.control, check).await?;
+        if wanted.replan {
+            self.replan(round.control).await?;
+        }
         Ok(Next::Done)
     }
 

@@ -101,14 +101,39 @@ impl Bot {
         self.plan_between(control, commits).await
     }
 
+    /// Whether a commit's file is another than the default branch's: the push that creates a branch does not tell.
+    pub(super) async fn changes_the_file(
+        &self,
+        control: &Control,
+        commit: &str,
+    ) -> anyhow::Result<bool> {
+        let reader = self.reader(control);
+        let (repository, path) = (&control.repository, &self.shared.setup.tenants_file);
+        let (before, after) = tokio::try_join!(
+            reader.file(repository, path, &control.default_branch),
+            reader.file(repository, path, commit)
+        )?;
+        Ok(before != after)
+    }
+
     /// The check goes green; a comment there is of an earlier state says so too.
     async fn untouched(&self, control: &Control, pull: &Pull) -> anyhow::Result<Next<Job>> {
         let existing = self.check(control, &pull.head_sha, PLAN_CHECK).await?;
         if existing.is_some_and(|run| conclusion(&run) == Some(Conclusion::Success)) {
             return Ok(Next::Done);
         }
-        let text = check::untouched_check(&self.shared.setup.tenants_file);
-        self.conclude(control, &pull.head_sha, None, Outlook::of(text))
+        let commits = Commits {
+            pull: Some(pull.number),
+            head: &pull.head_sha,
+            base_branch: &pull.base_branch,
+            base: &pull.base_tip,
+            result: &pull.head_sha,
+        };
+        let outlook = Outlook {
+            comment: Saying::Quiet(self.nothing(control, &commits)),
+            ..Outlook::of(check::untouched_check(&self.shared.setup.tenants_file))
+        };
+        self.conclude(control, &pull.head_sha, commits.pull, outlook)
             .await
     }
 

@@ -211,9 +211,9 @@ fn refuse(state: &mut Shelf, arrival: &Arrival, refusal: &Refusal) -> Response {
 fn work(hub: &Hub, arrival: &Arrival) -> Response {
     let mut state = hub.lock();
     let response = answered(&mut state, arrival);
-    let idle = state.world.webhooks.is_idle();
+    // Said under the lock: a word said later could be older than what the delivery has said meanwhile.
+    hub.idle.send_replace(state.world.webhooks.is_idle());
     drop(state);
-    hub.idle.send_replace(idle);
     hub.mail.notify_one();
     response
 }
