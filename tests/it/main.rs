@@ -4,5 +4,8 @@ mod cluster;
 mod cluster_works;
 mod support;
 
+mod faults;
+mod held;
 mod merge;
 mod pull_request;
+mod queue;

@@ -26,7 +26,7 @@ pub(crate) struct World {
     pub(crate) github: GitHub,
     pub(crate) cluster: &'static Cluster,
     registered: Registered,
-    app: Option<App>,
+    app: Option<Process>,
     /// Makes names of this world differ from those of others, which share the API server.
     number: u32,
     pub(crate) resync: Duration,
@@ -98,15 +98,32 @@ impl World {
     }
 
     pub(crate) async fn start(&mut self) {
-        let config = Kubeconfig::from_yaml(&kubeconfig(self.cluster))
-            .expect("the cluster's kubeconfig is whole");
-        let config =
-            kube::Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await;
-        let (_, cluster) =
-            kubernetes::connect_with(config.expect("the kubeconfig names a cluster"))
-                .expect("a client");
-        let anywhere: SocketAddr = "127.0.0.1:0".parse().expect("an address");
-        let settings = Settings {
+        let (settings, setup) = (self.settings(), self.setup());
+        let kubeconfig = kubeconfig(self.cluster);
+        let webhook_secret = self.registered.webhook_secret.clone();
+        let process = Process::start(async move {
+            let anywhere: SocketAddr = "127.0.0.1:0".parse().expect("an address");
+            let parts = Parts {
+                github: Client::new(&settings).expect("the App's key is sound"),
+                cluster: client(&kubeconfig).await,
+                setup,
+                webhook_secret: SecretString::from(webhook_secret),
+                listen: anywhere,
+                admin_listen: anywhere,
+            };
+            serve::start(parts).await.expect("loopback has free ports")
+        });
+        let process = process.await;
+        self.github.set_webhook_url(
+            &self.registered,
+            &format!("http://{}/webhook", process.app.address),
+        );
+        self.app = Some(process);
+        self.settled().await;
+    }
+
+    fn settings(&self) -> Settings {
+        Settings {
             api_url: self.github.url().to_owned(),
             app_id: self.registered.id.to_string(),
             private_key: SecretString::from(self.registered.private_key_pem.clone()),
@@ -114,20 +131,7 @@ impl World {
                 backoff: Duration::from_millis(5),
                 ..Timing::default()
             },
-        };
-        let parts = Parts {
-            github: Client::new(&settings).expect("the App's key is sound"),
-            cluster,
-            setup: self.setup(),
-            webhook_secret: SecretString::from(self.registered.webhook_secret.clone()),
-            listen: anywhere,
-            admin_listen: anywhere,
-        };
-        let app = serve::start(parts).await.expect("loopback has free ports");
-        self.github
-            .set_webhook_url(&self.registered, &format!("http://{}/webhook", app.address));
-        self.app = Some(app);
-        self.settled().await;
+        }
     }
 
     fn setup(&self) -> Setup {
@@ -149,9 +153,20 @@ impl World {
 
     /// Ends the app; the world goes on without it.
     pub(crate) async fn stop(&mut self) {
-        if let Some(app) = self.app.take() {
-            app.stop().await;
+        if let Some(process) = self.app.take() {
+            process.stop().await;
         }
+    }
+
+    /// Ends the app in the middle of whatever it is doing, as SIGKILL does.
+    pub(crate) fn crash(&mut self) {
+        self.app = None;
+    }
+
+    /// Everything is compared again, as at each start.
+    pub(crate) async fn restart(&mut self) {
+        self.stop().await;
+        self.start().await;
     }
 
     pub(crate) fn organization(&self) -> String {
@@ -178,8 +193,8 @@ impl World {
         let wait = async {
             for _ in 0..3 {
                 self.github.wait_for_deliveries().await;
-                if let Some(app) = &self.app {
-                    app.idle().await;
+                if let Some(process) = &self.app {
+                    process.app.idle().await;
                 }
                 tokio::time::sleep(Duration::from_millis(30)).await;
             }
@@ -297,6 +312,50 @@ impl World {
         assert_eq!(self.github.unknown_requests(), Vec::<String>::new());
         self.github.stop();
     }
+}
+
+/// The app with a runtime of its own, and so with nothing of it left once this is dropped.
+struct Process {
+    app: App,
+    runtime: Runtime,
+}
+
+/// A runtime may not be dropped by a story, which runs on another one, except in this way.
+struct Runtime(Option<tokio::runtime::Runtime>);
+
+impl Process {
+    async fn start(app: impl Future<Output = App> + Send + 'static) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("threads can be had");
+        let app = runtime.spawn(app).await.expect("the app starts");
+        let runtime = Runtime(Some(runtime));
+        Self { app, runtime }
+    }
+
+    async fn stop(self) {
+        self.app.stop().await;
+        drop(self.runtime);
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+async fn client(kubeconfig: &str) -> kubernetes::Writer {
+    let config = Kubeconfig::from_yaml(kubeconfig).expect("the cluster's kubeconfig is whole");
+    let options = KubeConfigOptions::default();
+    let config = kube::Config::from_custom_kubeconfig(config, &options).await;
+    let (_, writer) = kubernetes::connect_with(config.expect("the kubeconfig names a cluster"))
+        .expect("a client");
+    writer
 }
 
 /// The permissions and events of `app-manifest.yml`.

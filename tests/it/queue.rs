@@ -1,0 +1,1 @@
+//! Events that come twice, in another order, while something runs, or never.
