@@ -8,7 +8,14 @@ const LAYERS: &[&[&str]] = &[
     &["words", "names", "object"],
     // The entry is told as objects, and objects are told apart by the entry's places: these know each other's words.
     &[
-        "tenants", "flux", "desired", "observed", "plan", "report", "render",
+        "tenants",
+        "surroundings",
+        "flux",
+        "desired",
+        "observed",
+        "plan",
+        "report",
+        "render",
     ],
     &["keys", "github", "kubernetes"],
     &["observe", "apply", "compare"],

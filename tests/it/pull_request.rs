@@ -180,7 +180,7 @@ tenants:
         ["4: team `biling-team` does not exist in `acme`\ndid you mean `billing-team`?"]
     );
     let comment = world.plain(&world.comment(number).expect("there is a plan"));
-    assert!(comment.contains("did you mean"), "{comment}");
+    assert!(comment.contains("Did you mean"), "{comment}");
     assert!(comment.contains("acme/shop-workspace"), "{comment}");
     assert!(
         comment.contains("### Plan: 1 tenant added · ❗ 1 tenant held by a problem"),
