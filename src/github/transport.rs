@@ -214,7 +214,11 @@ impl Transport {
                 Err(error) => error,
             };
             let Some(pause) = self.pause(request, &error, tried) else {
-                return Err(if tried > 1 { error.of_a_repeat() } else { error });
+                return Err(if tried > 1 {
+                    error.of_a_repeat()
+                } else {
+                    error
+                });
             };
             tracing::debug!(%error, tried, ?pause, "trying again");
             tokio::time::sleep(pause).await;
