@@ -67,7 +67,8 @@ impl Reporter {
     pub async fn create_comment(&self, number: u64, body: &str) -> Result<u64, Error> {
         let path = format!("/repos/{}/issues/{number}/comments", self.repository);
         let body = json!({ "body": fitted(body, LONGEST_TEXT) });
-        let created: CommentAnswer = self.client.send(Request::post(path, body)).await?.json()?;
+        let request = Request::post(path, body).strictly_once();
+        let created: CommentAnswer = self.client.send(request).await?.json()?;
         Ok(created.id)
     }
 

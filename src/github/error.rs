@@ -105,6 +105,14 @@ impl Error {
         }
     }
 
+    /// A repeat may be refused because an earlier try was done after all: then a new look tells what is to be done.
+    pub(super) fn of_a_repeat(self) -> Self {
+        match self {
+            Self::Invalid { call, message, .. } => Self::Conflict { call, message },
+            other => other,
+        }
+    }
+
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::NotFound { .. })
     }

@@ -73,6 +73,8 @@ pub(super) struct Request {
     body: Option<Value>,
     /// How often it may be sent when GitHub fails; once, if doing it twice is not the same as once.
     tries: u32,
+    /// How often it may be sent when GitHub's limit refuses it.
+    tries_within_limits: u32,
 }
 
 #[derive(Debug, Clone)]
@@ -108,11 +110,21 @@ impl Request {
             accept: JSON,
             body: Some(body),
             tries,
+            tries_within_limits: TRIES,
         }
     }
 
     pub(super) fn once(self) -> Self {
         Self { tries: 1, ..self }
+    }
+
+    /// For what GitHub would take twice: whoever asks has to look before it is sent again.
+    pub(super) fn strictly_once(self) -> Self {
+        Self {
+            tries: 1,
+            tries_within_limits: 1,
+            ..self
+        }
     }
 
     /// For a request that may be done twice though its method does not say so.
@@ -134,6 +146,7 @@ impl Request {
             accept: JSON,
             body,
             tries,
+            tries_within_limits: TRIES,
         }
     }
 
@@ -201,7 +214,11 @@ impl Transport {
                 Err(error) => error,
             };
             let Some(pause) = self.pause(request, &error, tried) else {
-                return Err(error);
+                return Err(if tried > 1 {
+                    error.of_a_repeat()
+                } else {
+                    error
+                });
             };
             tracing::debug!(%error, tried, ?pause, "trying again");
             tokio::time::sleep(pause).await;
@@ -213,7 +230,7 @@ impl Transport {
     fn pause(&self, request: &Request, error: &Error, tried: u32) -> Option<Duration> {
         match error {
             // What the limit refuses was not done, so any method may be sent again.
-            Error::RateLimited { until, .. } if tried < TRIES => {
+            Error::RateLimited { until, .. } if tried < request.tries_within_limits => {
                 let pause = Duration::try_from(until.duration_since(now())).unwrap_or_default();
                 (pause <= LONGEST_PAUSE).then(|| pause.max(self.timing.backoff))
             }

@@ -2,6 +2,7 @@
 //! app, which talks to both over HTTP as its own ServiceAccount.
 
 use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -119,7 +120,31 @@ impl World {
             &format!("http://{}/webhook", process.app.address),
         );
         self.app = Some(process);
+        self.ready().await;
         self.settled().await;
+    }
+
+    /// Waits until the app has begun its work; not for ever, because a story may be of one that cannot.
+    async fn ready(&self) {
+        for _ in 0..100 {
+            if self.readyz().0 == 200 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// What `/readyz` answers: the status and the text.
+    pub(crate) fn readyz(&self) -> (u16, String) {
+        let address = self.app.as_ref().expect("the app runs").app.admin_address;
+        let mut stream = std::net::TcpStream::connect(address).expect("it listens");
+        let request = "GET /readyz HTTP/1.1\r\nhost: tenantry\r\nconnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        let status = answer.split(' ').nth(1).and_then(|word| word.parse().ok());
+        let (_, text) = answer.split_once("\r\n\r\n").expect("a body");
+        (status.expect("a status"), text.to_owned())
     }
 
     fn settings(&self) -> Settings {
@@ -303,6 +328,66 @@ impl World {
         writes
             .map(|request| format!("{} {}", request.method, request.path))
             .collect()
+    }
+
+    /// What the app wrote to the cluster since the mark, as far as it is about this world.
+    pub(crate) fn cluster_writes_since(&self, mark: u64) -> Vec<String> {
+        let requests = self.cluster.requests_since(mark).into_iter();
+        let ours = requests.filter(|request| {
+            request.is_write()
+                && request.user.ends_with(":tenantry")
+                && request.uri.contains(&self.text("%"))
+        });
+        ours.map(|request| format!("{} {}", request.verb, request.uri))
+            .collect()
+    }
+
+    /// Compares everything again, and nothing is written on either side.
+    pub(crate) async fn rests(&mut self) {
+        let (mark, audit) = (self.github.mark(), self.cluster.audit_mark());
+        self.restart().await;
+        assert!(
+            !self.github.requests_since(mark).is_empty(),
+            "everything was compared"
+        );
+        assert_eq!(self.writes_since(mark), Vec::<String>::new());
+        assert_eq!(self.cluster_writes_since(audit), Vec::<String>::new());
+    }
+
+    /// Merges a pull request of Alice's and waits for the apply: its number, the plan's check, the apply's check.
+    pub(crate) async fn change(&self, branch: &str, file: &str) -> (u64, CheckRun, CheckRun) {
+        let (number, head) = self.pull(branch, file);
+        let plan = self.check(&head, "tenantry/plan").await;
+        let merged = self.merge(number);
+        (number, plan, self.check(&merged, "tenantry/apply").await)
+    }
+
+    /// Alice pushes the file to the default branch: the apply's check.
+    pub(crate) async fn push(&self, file: &str) -> CheckRun {
+        let file = self.text(file);
+        let files = [("tenants.yaml", Some(file.as_str()))];
+        let alice = self.github.as_user("alice");
+        let commit = alice.commit(&self.control(), "main", "Change the tenants", &files);
+        self.check(&commit, "tenantry/apply").await
+    }
+
+    /// The newest apply check at the tip of the default branch.
+    pub(crate) async fn last_apply(&self) -> CheckRun {
+        let tip = self.github.head(&self.control(), "main");
+        self.check(&tip.expect("there is a commit"), "tenantry/apply")
+            .await
+    }
+
+    /// Does something to the cluster as an administrator.
+    pub(crate) fn kubectl(&self, args: &[&str]) {
+        let args: Vec<_> = args.iter().map(|arg| self.text(arg)).collect();
+        let args: Vec<_> = args.iter().map(String::as_str).collect();
+        let output = self.cluster.kubectl(&args);
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
 
     /// The end of each story: nothing asked that the embedded GitHub does not know.
