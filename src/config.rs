@@ -59,7 +59,7 @@ pub struct ServeArgs {
     /// Public address: `POST /webhook` alone
     #[arg(long, env = "TENANTRY_LISTEN", default_value = "0.0.0.0:3000", value_parser = address)]
     pub listen: SocketAddr,
-    /// Address of `/healthz`, `/readyz` and `/metrics`
+    /// Address of `/healthz` and `/readyz`
     #[arg(long, env = "TENANTRY_ADMIN_LISTEN", default_value = "127.0.0.1:9090", value_parser = address)]
     pub admin_listen: SocketAddr,
     /// How often everything is compared, drift included

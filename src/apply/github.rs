@@ -6,9 +6,9 @@ use serde_json::json;
 
 use super::{Failure, Work};
 use crate::flux;
-use crate::github::{Key, NewFile, NewRepository, RepositoryChange};
+use crate::github::{Created, Key, NewFile, NewRepository, RepositoryChange};
 use crate::names::{BranchName, FullName, TeamSlug};
-use crate::object::{Permission, Repository};
+use crate::object::{Permission, Repository, Visibility};
 use crate::observed::RememberedRepository;
 use crate::plan::Change;
 use crate::report::Retry;
@@ -42,6 +42,7 @@ impl Work<'_> {
                         .filter(|_| differs("defaultBranch")),
                     visibility: Some(to.visibility).filter(|_| differs("visibility")),
                     description: to.description.clone().filter(|_| differs("description")),
+                    archived: Some(to.archived).filter(|archived| !archived && differs("archived")),
                 };
                 Ok(self.hands.github.update_repository(name, &change).await?)
             }
@@ -66,12 +67,7 @@ impl Work<'_> {
             .as_ref()
             .and_then(|entry| entry.repository.template.clone());
         let created = match &template {
-            Some(template) => {
-                self.hands
-                    .github
-                    .generate_repository(template, &new)
-                    .await?
-            }
+            Some(template) => self.generate(template, &new).await?,
             None => self.hands.github.create_repository(&new).await?,
         };
         self.known.repository = Some(RememberedRepository {
@@ -80,6 +76,22 @@ impl Work<'_> {
         });
         self.remember_repository().await?;
         Ok(Some(created.default_branch))
+    }
+
+    /// GitHub makes these public or private; `internal` is set afterwards.
+    async fn generate(&self, template: &FullName, new: &NewRepository) -> Result<Created, Failure> {
+        let created = self.hands.github.generate_repository(template, new).await?;
+        if new.visibility == Visibility::Internal {
+            let change = RepositoryChange {
+                visibility: Some(new.visibility),
+                ..RepositoryChange::default()
+            };
+            self.hands
+                .github
+                .update_repository(&new.full_name, &change)
+                .await?;
+        }
+        Ok(created)
     }
 
     async fn remember_repository(&mut self) -> Result<(), Failure> {
