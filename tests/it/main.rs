@@ -4,5 +4,8 @@ mod cluster;
 mod cluster_works;
 mod support;
 
+mod cli;
+mod command;
 mod merge;
 mod pull_request;
+mod webhook;
