@@ -93,9 +93,7 @@ fn serving(world: &World, folder: &Path) -> Command {
 fn validate_says_that_a_file_is_good() {
     let (status, out, error) = run(folder(&GOOD.replace('%', "")).path(), &["validate"]);
     assert_eq!((status, error.as_str()), (Some(0), ""));
-    insta::assert_snapshot!(out, @"
-    tenants.yaml: valid, 1 tenant with 1 namespace
-    ");
+    insta::assert_snapshot!(out, @"tenants.yaml: valid, 1 tenant with 1 namespace");
 }
 
 #[test]
@@ -259,9 +257,7 @@ async fn plan_shows_on_a_terminal_what_a_merge_would_do() {
     world.settled().await;
     let (status, out, error) = plan();
     assert_eq!((status, error.as_str()), (Some(0), ""), "{out}");
-    insta::assert_snapshot!(steady(&world.plain(&out)), @"
-    Plan: nothing to change.
-    ");
+    insta::assert_snapshot!(steady(&world.plain(&out)), @"Plan: nothing to change.");
     world.end().await;
 }
 
