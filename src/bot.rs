@@ -217,7 +217,14 @@ impl Bot {
         let control = self.control(&job.repository).await?;
         match &job.work {
             Work::Plan { number, looks } => self.plan_pull(&control, *number, *looks).await,
-            Work::PlanCommit { head } => self.plan_commit(&control, head).await,
+            Work::PlanCommit { head } => {
+                let next = self.plan_commit(&control, head).await?;
+                // Opened meanwhile: its result is more than the commit alone, so it has the last word.
+                if let Some(number) = self.pull_with_head(&control, head).await? {
+                    self.push(&job.repository, Work::Plan { number, looks: 0 });
+                }
+                Ok(next)
+            }
             Work::Pushed {
                 branch,
                 commit,
@@ -257,6 +264,17 @@ impl Bot {
         Ok(pulls.is_empty())
     }
 
+    /// The open pull request that this commit is the head of. A check on the head of a fork does not name it, so all
+    /// open ones are looked through.
+    async fn pull_with_head(&self, control: &Control, head: &str) -> anyhow::Result<Option<u64>> {
+        let pulls = self
+            .reader(control)
+            .open_pulls(&control.repository, &control.default_branch)
+            .await?;
+        let found = pulls.into_iter().find(|pull| pull.head_sha == head);
+        Ok(found.map(|pull| pull.number))
+    }
+
     /// Does again what a check on this commit shows.
     async fn recheck(&self, control: &Control, head: &str) -> anyhow::Result<Next<Job>> {
         let reader = self.reader(control);
@@ -270,18 +288,8 @@ impl Bot {
             self.push(repository, Work::merged(head, false));
             return Ok(Next::Done);
         }
-        // A check on the head of a fork does not name its pull request, so all open ones are looked through.
-        let pulls = reader
-            .open_pulls(repository, &control.default_branch)
-            .await?;
-        match pulls.iter().find(|pull| pull.head_sha == head) {
-            Some(pull) => self.push(
-                repository,
-                Work::Plan {
-                    number: pull.number,
-                    looks: 0,
-                },
-            ),
+        match self.pull_with_head(control, head).await? {
+            Some(number) => self.push(repository, Work::Plan { number, looks: 0 }),
             None => self.push(
                 repository,
                 Work::PlanCommit {

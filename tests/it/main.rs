@@ -4,8 +4,11 @@ mod cluster;
 mod cluster_works;
 mod support;
 
+mod cli;
+mod command;
 mod faults;
 mod held;
 mod merge;
 mod pull_request;
 mod queue;
+mod webhook;

@@ -194,6 +194,17 @@ impl World {
         self.start().await;
     }
 
+    /// Where the running app takes webhooks, and where it tells how it is.
+    pub(crate) fn addresses(&self) -> (SocketAddr, SocketAddr) {
+        let app = self.app.as_ref().expect("the app runs");
+        (app.address, app.admin_address)
+    }
+
+    /// The App with its secrets, as its owner has them.
+    pub(crate) fn registered(&self) -> &Registered {
+        &self.registered
+    }
+
     pub(crate) fn organization(&self) -> String {
         self.text("acme%")
     }
