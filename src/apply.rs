@@ -42,6 +42,8 @@ pub struct Known {
     pub entry: Option<Tenant>,
     pub memory: Option<Memory>,
     pub repository: Option<RememberedRepository>,
+    /// What an adoption takes over.
+    pub offered: Option<RememberedRepository>,
     pub public_key: Option<String>,
 }
 
@@ -68,12 +70,25 @@ pub async fn run(
         .await;
         report.map(|report| (name, report))
     }));
-    let tenants = reports
+    let mut tenants: BTreeMap<_, _> = reports
         .buffer_unordered(AT_ONCE)
         .filter_map(std::future::ready)
         .collect()
         .await;
+    // Nothing was looked at where something is wrong with the tenant as a whole.
+    let blocked = plans.into_iter().map(|(name, plan)| (name, untouched(plan)));
+    tenants.extend(blocked);
     Report { tenants, unchanged }
+}
+
+fn untouched(plan: TenantPlan) -> TenantReport {
+    let held = |step: Step| (step, Outcome::Held(Hold::Problem));
+    TenantReport {
+        action: plan.action,
+        outcomes: plan.steps.into_iter().map(held).collect(),
+        problems: plan.problems,
+        facts: plan.facts,
+    }
 }
 
 /// One tenant, being written.

@@ -183,6 +183,7 @@ fn draft(eyes: Eyes<'_>, sorted: Sorted, mut seen: BTreeMap<TenantName, Seen>) -
                 entry,
                 memory,
                 repository: seen.repository,
+                offered: seen.offered,
                 public_key: seen.public_key,
             },
         );

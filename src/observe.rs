@@ -40,6 +40,8 @@ pub struct Seen {
     pub observed: Observed,
     /// The workspace, where it was found and is ours.
     pub repository: Option<RememberedRepository>,
+    /// A repository of the workspace's name that is not ours, and may become so.
+    pub offered: Option<RememberedRepository>,
     /// The public key in the tenant's Secret, where it was read.
     pub public_key: Option<String>,
 }

@@ -30,6 +30,9 @@ impl Work<'_> {
                 self.first_commit(name, to, default_branch.as_deref()).await
             }
             Change::Update { fields, .. } | Change::Adopt { fields, .. } => {
+                if let Change::Adopt { .. } = change {
+                    self.known.repository = self.known.offered.take();
+                }
                 self.remember_repository().await?;
                 let differs = |path: &str| fields.iter().any(|field| field.path == path);
                 if differs("initialized") {
@@ -44,6 +47,9 @@ impl Work<'_> {
                     description: to.description.clone().filter(|_| differs("description")),
                     archived: Some(to.archived).filter(|archived| !archived && differs("archived")),
                 };
+                if change == RepositoryChange::default() {
+                    return Ok(());
+                }
                 Ok(self.hands.github.update_repository(name, &change).await?)
             }
             Change::Remove(_) => Err(useless("repositories are not removed")),

@@ -41,7 +41,7 @@ pub struct Created {
 }
 
 /// Only what is set is changed.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct RepositoryChange {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_branch: Option<BranchName>,

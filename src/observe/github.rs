@@ -181,9 +181,11 @@ impl GitHub {
         match self.repositories.get(name) {
             Some(Answer::Present(state)) if state.full_name.is(&wanted.to_string()) => {
                 let ownership = ownership(subject.memory.as_ref(), state);
-                if ownership == Ownership::Ours {
-                    seen.repository =
-                        Some(RememberedRepository { node_id: state.node_id.clone(), full_name: wanted.clone() });
+                let found = RememberedRepository { node_id: state.node_id.clone(), full_name: wanted.clone() };
+                match ownership {
+                    Ownership::Ours => seen.repository = Some(found),
+                    Ownership::Offered => seen.offered = Some(found),
+                    Ownership::Foreign { .. } => {}
                 }
                 self.tell_accesses(&wanted, state, seen);
                 self.tell_keys(name, &wanted, state, seen);

@@ -65,9 +65,9 @@ async fn a_removed_tenant_is_held_and_everything_of_it_stays() {
     }
     world.rests().await;
 
-    let (number, _, apply) = world.change("data-again", DATA).await;
+    let (_, plan, apply) = world.change("data-again", DATA).await;
+    assert_eq!(plan.title.as_deref(), Some("Nothing to change"));
     assert_eq!(apply.conclusion.as_deref(), Some("success"), "{apply:#?}");
-    assert!(world.comment(number).is_some());
     world.rests().await;
     world.end().await;
 }
@@ -186,7 +186,7 @@ async fn what_was_changed_by_hand_is_put_back() {
     world.kubectl(&[
         "patch",
         "resourcequota",
-        "--all",
+        "tenant-quota",
         "-n",
         "lake%",
         "--type=merge",
@@ -263,7 +263,16 @@ async fn an_invalid_file_on_the_default_branch_changes_nothing_until_it_is_corre
     };
     let (mark, audit) = (world.github.mark(), world.cluster.audit_mark());
     let broken = DATA.replace("githubTeams", "gitHubTeams");
-    let (number, _, apply) = world.change("break", &broken).await;
+    let (number, head) = world.pull("break", &DATA.replace("'10'", "'11'"));
+    world.check(&head, "tenantry/plan").await;
+    let files = [("tenants.yaml", Some(world.text(&broken)))];
+    let files = [(files[0].0, files[0].1.as_deref())];
+    let alice = world.github.as_user("alice");
+    let head = alice.commit(&world.control(), "break", "Break it", &files);
+    let plan = world.check(&head, "tenantry/plan").await;
+    assert_eq!(plan.conclusion.as_deref(), Some("failure"), "{plan:#?}");
+    let merged = world.merge(number);
+    let apply = world.check(&merged, "tenantry/apply").await;
     assert_eq!(apply.conclusion.as_deref(), Some("failure"), "{apply:#?}");
     assert_eq!(apply.annotations.len(), 1, "{apply:#?}");
     let comment = world.comment(number).expect("a comment");
@@ -350,8 +359,9 @@ async fn a_tenant_of_another_control_repo_is_left_alone() {
     let Some(mut world) = World::new("tenants: []\n").await else {
         return;
     };
-    let other = r#"{"apiVersion":"tenantry.dev/v1alpha1","kind":"Tenant","metadata":{"name":"data%"},
-        "spec":{"controlRepository":"globex/tenants","commit":"0123456789012345678901234567890123456789","entry":{"name":"data%"}}}"#;
+    let other = r#"{"apiVersion":"tenantry.dev/v1alpha1","kind":"Tenant","metadata":{"name":"data%",
+          "labels":{"app.kubernetes.io/managed-by":"tenantry","app.kubernetes.io/instance":"data%","toolkit.fluxcd.io/tenant":"data%"}},
+        "spec":{"repository":"globex/data","controlRepository":"globex/tenants","commit":"0123456789012345678901234567890123456789","entry":{"name":"data%"}}}"#;
     let made = world
         .cluster
         .kubectl_with_input(&["create", "-f", "-"], &world.text(other));

@@ -21,7 +21,7 @@ use tenantry::serve::{self, App, Parts};
 use crate::cluster::Cluster;
 
 /// Longer than anything in a story takes.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct World {
     pub(crate) github: GitHub,
@@ -235,9 +235,17 @@ impl World {
                 tokio::time::sleep(Duration::from_millis(30)).await;
             }
         };
-        tokio::time::timeout(PATIENCE, wait)
-            .await
-            .expect("the app comes to rest");
+        let rests = tokio::time::timeout(PATIENCE, wait).await;
+        assert!(
+            rests.is_ok(),
+            "the app comes to rest: {:#?}",
+            self.github
+                .requests()
+                .iter()
+                .rev()
+                .take(5)
+                .collect::<Vec<_>>()
+        );
     }
 
     /// A pull request of Alice's that makes the file this text: its number and head.
@@ -361,7 +369,13 @@ impl World {
             !self.github.requests_since(mark).is_empty(),
             "everything was compared"
         );
-        assert_eq!(self.writes_since(mark), Vec::<String>::new());
+        let writes = self.writes_since(mark);
+        assert_eq!(
+            writes,
+            Vec::<String>::new(),
+            "{:#?}",
+            self.last_apply().await
+        );
         assert_eq!(self.cluster_writes_since(audit), Vec::<String>::new());
     }
 
