@@ -197,7 +197,7 @@ impl World {
     /// Where the running app takes webhooks, and where it tells how it is.
     pub(crate) fn addresses(&self) -> (SocketAddr, SocketAddr) {
         let app = self.app.as_ref().expect("the app runs");
-        (app.address, app.admin_address)
+        (app.app.address, app.app.admin_address)
     }
 
     /// The App with its secrets, as its owner has them.
