@@ -696,3 +696,56 @@ async fn a_pull_request_squashed_from_several_commits_is_one_plan_and_one_apply(
     assert!(!world.github.exists(&world.text("acme%/draft%-workspace")));
     world.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_that_is_not_listed_is_never_obeyed() {
+    let Some(world) = World::new(NO_TENANT).await else {
+        return;
+    };
+    let other = world.text("acme%/other");
+    world
+        .github
+        .repository(&other, &[("tenants.yaml", NO_TENANT)])
+        .collaborator(&other, "alice", tenantry::sandbox::github::Permission::Push);
+    world.settled().await;
+    let mark = world.github.mark();
+    let alice = world.github.as_user("alice");
+    let file = world.text(ONE_TENANT);
+    alice.commit(&other, "shop", "Add", &[("tenants.yaml", Some(&file))]);
+    let number = alice.open_pull(&other, "main", "shop", "Add", "");
+    alice.comment(&other, number, "/tenantry plan");
+    world.settled().await;
+    alice.merge(&other, number, MergeMethod::Merge);
+    world.settled().await;
+    assert!(world.github.requests_since(mark).is_empty());
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pull_request_to_another_branch_is_told_that_nothing_is_applied_from_there() {
+    let Some(world) = World::new(NO_TENANT).await else {
+        return;
+    };
+    let alice = world.github.as_user("alice");
+    alice.branch(&world.control(), "next", "main");
+    let head = push(&world, "shop", Some(ONE_TENANT));
+    world.settled().await;
+    let number = alice.open_pull(&world.control(), "next", "shop", "Add a shop", "");
+    world.settled().await;
+    let check = world.check(&head, PLAN).await;
+    assert_eq!(
+        title(&check),
+        ("success", "Nothing is applied from this branch")
+    );
+    assert_eq!(world.comment(number), None);
+
+    alice.retarget(&world.control(), number, "main");
+    world.settled().await;
+    let check = world.check(&head, PLAN).await;
+    assert_eq!(title(&check), ("success", "1 tenant added"));
+    assert_eq!(
+        headline(&world, number).as_deref(),
+        Some("### Plan: 1 tenant added")
+    );
+    world.end().await;
+}
