@@ -130,14 +130,18 @@ async fn ten_errors_are_ten_annotations_and_nothing_is_written() {
         Some("### Plan: 1 tenant added")
     );
 
-    push(&world, "ten-errors", Some(TEN_ERRORS));
-    world.settled().await;
+    let head = push(&world, "ten-errors", Some(TEN_ERRORS));
+    world.check(&head, PLAN).await;
     assert_eq!(
         headline(&world, number).as_deref(),
         Some("### Plan: not possible, 10 errors")
     );
-    push(&world, "ten-errors", Some(ONE_TENANT));
-    world.settled().await;
+    let head = push(
+        &world,
+        "ten-errors",
+        Some(&format!("{ONE_TENANT}# Mended.\n")),
+    );
+    world.check(&head, PLAN).await;
     assert_eq!(
         headline(&world, number).as_deref(),
         Some("### Plan: 1 tenant added")
@@ -275,7 +279,7 @@ async fn until_github_has_made_the_merge_commit_the_check_is_in_progress() {
     let Some(world) = World::new(NO_TENANT).await else {
         return;
     };
-    world.github.set_merge_delay(Duration::from_secs(1));
+    world.github.set_merge_delay(Duration::from_millis(200));
     let (_, head) = world.pull("slow", ONE_TENANT);
     let waiting = "Waiting for GitHub's merge commit";
     let is_waiting = |run: &CheckRun| run.title.as_deref() == Some(waiting);

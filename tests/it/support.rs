@@ -144,7 +144,8 @@ impl World {
             cluster: "default".to_owned(),
             git_host: "github.com".to_owned(),
             pace: Pace {
-                merge_commit: soon,
+                // Shorter than the pauses of `settled`, which would end between two looks.
+                merge_commit: Duration::from_millis(10),
                 tries: [soon, soon],
                 retry: 4 * soon,
                 resync: self.resync,
