@@ -96,7 +96,7 @@ fn flux_objects_are_stored_and_wrong_ones_refused() {
     let listed = stdout(&cluster.kubectl(&[
         "get",
         "gitrepositories",
-        "--all-namespaces",
+        "--namespace=flux-objects",
         "--output",
         "name",
     ]));

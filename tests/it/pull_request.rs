@@ -130,14 +130,18 @@ async fn ten_errors_are_ten_annotations_and_nothing_is_written() {
         Some("### Plan: 1 tenant added")
     );
 
-    push(&world, "ten-errors", Some(TEN_ERRORS));
-    world.settled().await;
+    let head = push(&world, "ten-errors", Some(TEN_ERRORS));
+    world.check(&head, PLAN).await;
     assert_eq!(
         headline(&world, number).as_deref(),
         Some("### Plan: not possible, 10 errors")
     );
-    push(&world, "ten-errors", Some(ONE_TENANT));
-    world.settled().await;
+    let head = push(
+        &world,
+        "ten-errors",
+        Some(&format!("{ONE_TENANT}# Mended.\n")),
+    );
+    world.check(&head, PLAN).await;
     assert_eq!(
         headline(&world, number).as_deref(),
         Some("### Plan: 1 tenant added")
@@ -275,7 +279,7 @@ async fn until_github_has_made_the_merge_commit_the_check_is_in_progress() {
     let Some(world) = World::new(NO_TENANT).await else {
         return;
     };
-    world.github.set_merge_delay(Duration::from_secs(1));
+    world.github.set_merge_delay(Duration::from_millis(200));
     let (_, head) = world.pull("slow", ONE_TENANT);
     let waiting = "Waiting for GitHub's merge commit";
     let is_waiting = |run: &CheckRun| run.title.as_deref() == Some(waiting);
@@ -694,5 +698,58 @@ async fn a_pull_request_squashed_from_several_commits_is_one_plan_and_one_apply(
     assert_eq!(apply.conclusion.as_deref(), Some("success"), "{apply:#?}");
     assert!(world.github.exists(&world.text("acme%/shop%-workspace")));
     assert!(!world.github.exists(&world.text("acme%/draft%-workspace")));
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_that_is_not_listed_is_never_obeyed() {
+    let Some(world) = World::new(NO_TENANT).await else {
+        return;
+    };
+    let other = world.text("acme%/other");
+    world
+        .github
+        .repository(&other, &[("tenants.yaml", NO_TENANT)])
+        .collaborator(&other, "alice", tenantry::sandbox::github::Permission::Push);
+    world.settled().await;
+    let mark = world.github.mark();
+    let alice = world.github.as_user("alice");
+    let file = world.text(ONE_TENANT);
+    alice.commit(&other, "shop", "Add", &[("tenants.yaml", Some(&file))]);
+    let number = alice.open_pull(&other, "main", "shop", "Add", "");
+    alice.comment(&other, number, "/tenantry plan");
+    world.settled().await;
+    alice.merge(&other, number, MergeMethod::Merge);
+    world.settled().await;
+    assert!(world.github.requests_since(mark).is_empty());
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pull_request_to_another_branch_is_told_that_nothing_is_applied_from_there() {
+    let Some(world) = World::new(NO_TENANT).await else {
+        return;
+    };
+    let alice = world.github.as_user("alice");
+    alice.branch(&world.control(), "next", "main");
+    let head = push(&world, "shop", Some(ONE_TENANT));
+    world.settled().await;
+    let number = alice.open_pull(&world.control(), "next", "shop", "Add a shop", "");
+    world.settled().await;
+    let check = world.check(&head, PLAN).await;
+    assert_eq!(
+        title(&check),
+        ("success", "Nothing is applied from this branch")
+    );
+    assert_eq!(world.comment(number), None);
+
+    alice.retarget(&world.control(), number, "main");
+    world.settled().await;
+    let check = world.check(&head, PLAN).await;
+    assert_eq!(title(&check), ("success", "1 tenant added"));
+    assert_eq!(
+        headline(&world, number).as_deref(),
+        Some("### Plan: 1 tenant added")
+    );
     world.end().await;
 }

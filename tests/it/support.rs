@@ -64,6 +64,11 @@ impl World {
         };
         world.furnish(file);
         world.start().await;
+        // Until the start has been worked off, nothing waits, and yet the app is not at rest.
+        let tip = world.github.head(&world.control(), "main");
+        world
+            .check(&tip.expect("it was furnished"), "tenantry/apply")
+            .await;
         Some(world)
     }
 
@@ -168,7 +173,8 @@ impl World {
             cluster: "default".to_owned(),
             git_host: "github.com".to_owned(),
             pace: Pace {
-                merge_commit: soon,
+                // Shorter than the pauses of `settled`, which would end between two looks.
+                merge_commit: Duration::from_millis(10),
                 tries: [soon, soon],
                 retry: 4 * soon,
                 resync: self.resync,
@@ -283,15 +289,11 @@ impl World {
     ) -> CheckRun {
         let started = Instant::now();
         loop {
-            let runs = self.github.check_runs(&self.control(), commit);
-            let newest = runs
-                .into_iter()
-                .filter(|run| run.name == name)
-                .max_by_key(|run| run.id);
-            match newest {
+            match self.newest(commit, name) {
                 Some(run) if wanted(&run) => {
                     self.settled().await;
-                    return run;
+                    // What came meanwhile may have made a newer one.
+                    return self.newest(commit, name).filter(wanted).unwrap_or(run);
                 }
                 newest => assert!(
                     started.elapsed() < PATIENCE,
@@ -300,6 +302,11 @@ impl World {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    fn newest(&self, commit: &str, name: &str) -> Option<CheckRun> {
+        let runs = self.github.check_runs(&self.control(), commit).into_iter();
+        runs.filter(|run| run.name == name).max_by_key(|run| run.id)
     }
 
     /// The App's one comment on a pull request.
