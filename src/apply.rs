@@ -76,7 +76,9 @@ pub async fn run(
         .collect()
         .await;
     // Nothing was looked at where something is wrong with the tenant as a whole.
-    let blocked = plans.into_iter().map(|(name, plan)| (name, untouched(plan)));
+    let blocked = plans
+        .into_iter()
+        .map(|(name, plan)| (name, untouched(plan)));
     tenants.extend(blocked);
     Report { tenants, unchanged }
 }
