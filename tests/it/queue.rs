@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tenantry::sandbox::github::{Class, Credential, Fault};
+use tenantry::sandbox::github::{Class, Credential, Fault, Request};
 
 use crate::support::World;
 
@@ -58,7 +58,7 @@ async fn pushes_told_in_the_wrong_order_end_with_the_newest_file() {
         return;
     };
     world.github.hold_webhooks();
-    let pushed: Vec<_> = (1..=2).map(|last| commit(&world, &tenants(last))).collect();
+    let pushed: Vec<_> = (1..=2).map(|last| world.commit(&tenants(last))).collect();
     let mut held: Vec<_> = world.github.held().iter().map(|one| one.id).collect();
     held.reverse();
     world.github.release(&held);
@@ -70,14 +70,6 @@ async fn pushes_told_in_the_wrong_order_end_with_the_newest_file() {
     are_there(&world, 2);
     world.rests().await;
     world.end().await;
-}
-
-/// Alice pushes the file to the default branch: its commit.
-fn commit(world: &World, file: &str) -> String {
-    let file = world.text(file);
-    let files = [("tenants.yaml", Some(file.as_str()))];
-    let alice = world.github.as_user("alice");
-    alice.commit(&world.control(), "main", "Change the tenants", &files)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -211,41 +203,33 @@ async fn tokens_are_narrow_and_few_and_no_private_key_is_ever_told() {
         return;
     };
     let mark = world.github.mark();
-    let (number, _, apply) = world.change("add", &tenants(5)).await;
+    let (number, head) = world.pull("add", &tenants(5));
+    world.check(&head, "tenantry/plan").await;
+    let planning = world.github.requests_since(mark);
+    let merged = world.merge(number);
+    let apply = world.check(&merged, "tenantry/apply").await;
     assert_eq!(apply.conclusion.as_deref(), Some("success"), "{apply:#?}");
     let requests = world.github.requests_since(mark);
     let minted = requests.iter().filter(|one| one.class == Class::Auth);
     assert!(minted.count() <= 3, "one token for each purpose");
+    let reports = |name: &String| ["checks", "issues", "pull_requests"].contains(&name.as_str());
+    for request in &planning {
+        let writes = writable(request);
+        assert!(
+            writes.iter().all(reports),
+            "a plan cannot write: {writes:?}"
+        );
+    }
     for request in &requests {
-        let Credential::Installation { permissions, .. } = &request.credential else {
-            continue;
-        };
-        let writes: Vec<_> = permissions
-            .iter()
-            .filter(|(_, level)| *level == "write")
-            .map(|(name, _)| name.as_str())
-            .collect();
+        let writes = writable(request);
         match request.class {
-            Class::Read | Class::Graphql => {
-                assert_eq!(
-                    writes,
-                    Vec::<&str>::new(),
-                    "{} {}",
-                    request.method,
-                    request.path
-                );
-            }
-            Class::Report => {
-                let reports = ["checks", "issues", "pull_requests"];
-                assert!(
-                    writes.iter().all(|name| reports.contains(name)),
-                    "{writes:?}"
-                );
-            }
-            Class::Write | Class::Auth => {}
+            Class::Graphql => assert_eq!(writes, Vec::<String>::new(), "reading cannot write"),
+            Class::Report => assert!(writes.iter().all(reports), "{writes:?}"),
+            Class::Read | Class::Write | Class::Auth => {}
         }
         assert!(!request.body.to_string().contains("PRIVATE KEY"));
     }
+    assert!(!world.log().contains("PRIVATE KEY"));
     assert!(
         !world
             .comment(number)
@@ -260,4 +244,13 @@ async fn tokens_are_narrow_and_few_and_no_private_key_is_ever_told() {
             .contains("PRIVATE KEY")
     );
     world.end().await;
+}
+
+/// What the token of a request may write.
+fn writable(request: &Request) -> Vec<String> {
+    let Credential::Installation { permissions, .. } = &request.credential else {
+        return Vec::new();
+    };
+    let writes = permissions.iter().filter(|(_, level)| *level == "write");
+    writes.map(|(name, _)| name.clone()).collect()
 }
