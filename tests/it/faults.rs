@@ -217,3 +217,110 @@ async fn until(what: &str, so: impl Fn() -> bool) {
     }
     panic!("it never came to {what}");
 }
+
+fn installation(world: &World) -> u64 {
+    let first =
+        |github: &mut tenantry::sandbox::github::World| github.installations.keys().next().copied();
+    world.github.edit(first).expect("the App is installed")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspended_installation_is_told_in_the_log_and_taken_up_when_it_is_back() {
+    let Some(mut world) = World::new("tenants: []\n").await else {
+        return;
+    };
+    let installation = installation(&world);
+    world.github.suspend(installation);
+    world.settled().await;
+    let (mark, audit) = (world.github.mark(), world.cluster.audit_mark());
+    let commit = world.commit(&tenants(1));
+    world.settled().await;
+    let told = world.text("installation on `acme%` is suspended");
+    assert!(world.log().contains(&told), "{}", world.log());
+    assert_eq!(world.writes_since(mark), Vec::<String>::new());
+    assert_eq!(world.cluster_writes_since(audit), Vec::<String>::new());
+    world.github.unsuspend(installation);
+    let apply = world.check(&commit, "tenantry/apply").await;
+    assert_eq!(apply.conclusion.as_deref(), Some("success"), "{apply:#?}");
+    is_complete(&world, "t1%", "unsuspended");
+    world.rests().await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_is_not_installed_says_so_and_writes_nothing() {
+    let Some(mut world) = World::new("tenants: []\n").await else {
+        return;
+    };
+    world.github.uninstall(installation(&world));
+    world.settled().await;
+    let (mark, audit) = (world.github.mark(), world.cluster.audit_mark());
+    world.restart().await;
+    let told = world.text("the App is not installed on `acme%`: install it there");
+    assert!(world.log().contains(&told), "{}", world.log());
+    assert_eq!(world.writes_since(mark), Vec::<String>::new());
+    assert_eq!(world.cluster_writes_since(audit), Vec::<String>::new());
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_permission_that_was_not_granted_is_named() {
+    let Some(mut world) = World::new("tenants: []\n").await else {
+        return;
+    };
+    let installation = installation(&world);
+    let administration = |level| world.github.grant(installation, "administration", level);
+    administration(Some("read"));
+    let (_, plan, apply) = world.change("add", &tenants(1)).await;
+    assert_eq!(plan.conclusion.as_deref(), Some("success"), "{plan:#?}");
+    assert_eq!(apply.conclusion.as_deref(), Some("failure"), "{apply:#?}");
+    let said = apply.summary.unwrap_or_default();
+    assert!(said.contains("administration=write"), "{said}");
+    administration(Some("write"));
+    world.restart().await;
+    let apply = world.last_apply().await;
+    assert_eq!(apply.conclusion.as_deref(), Some("success"), "{apply:#?}");
+    is_complete(&world, "t1%", "granted");
+    world.rests().await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_is_revoked_in_the_middle_is_renewed() {
+    let Some(mut world) = World::new("tenants: []\n").await else {
+        return;
+    };
+    for (number, (method, path)) in [
+        ("POST", "/orgs/*/repos"),
+        ("POST", "/graphql"),
+        ("PATCH", "/repos/*/*/check-runs/*"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        world.github.fault(Fault::on(method, path).revoke_token());
+        let (_, plan, apply) = world.change(path, &tenants(number + 1)).await;
+        assert_eq!(plan.conclusion.as_deref(), Some("success"), "{plan:#?}");
+        assert_eq!(apply.conclusion.as_deref(), Some("success"), "{apply:#?}");
+        is_complete(&world, &format!("t{}%", number + 1), path);
+    }
+    world.rests().await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_github_does_not_know_keeps_the_app_from_being_ready() {
+    let Some(mut world) = World::new("tenants: []\n").await else {
+        return;
+    };
+    world.takes_another_key();
+    let (mark, audit) = (world.github.mark(), world.cluster.audit_mark());
+    world.restart().await;
+    let (status, text) = world.readyz();
+    assert_eq!(status, 503);
+    assert!(text.contains("GitHub does not know the App"), "{text}");
+    assert!(world.log().contains("check `TENANTRY_APP_ID`"));
+    assert_eq!(world.writes_since(mark), Vec::<String>::new());
+    assert_eq!(world.cluster_writes_since(audit), Vec::<String>::new());
+    world.end().await;
+}

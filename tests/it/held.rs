@@ -356,28 +356,27 @@ async fn a_repository_that_exists_is_taken_over_only_if_the_file_says_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tenant_of_another_control_repo_is_left_alone() {
-    let Some(mut world) = World::new("tenants: []\n").await else {
+    let Some(mut world) = converged().await else {
         return;
     };
-    let other = r#"{"apiVersion":"tenantry.dev/v1alpha1","kind":"Tenant","metadata":{"name":"data%",
-          "labels":{"app.kubernetes.io/managed-by":"tenantry","app.kubernetes.io/instance":"data%","toolkit.fluxcd.io/tenant":"data%"}},
-        "spec":{"repository":"globex/data","controlRepository":"globex/tenants","commit":"0123456789012345678901234567890123456789","entry":{"name":"data%"}}}"#;
-    let made = world
-        .cluster
-        .kubectl_with_input(&["create", "-f", "-"], &world.text(other));
-    assert!(
-        made.status.success(),
-        "{}",
-        String::from_utf8_lossy(&made.stderr)
-    );
+    let theirs = r#"{"spec":{"controlRepository":"globex/tenants"}}"#;
+    world.kubectl(&[
+        "patch",
+        "tenants.tenantry.dev",
+        "data%",
+        "--type=merge",
+        "-p",
+        theirs,
+    ]);
     let audit = world.cluster.audit_mark();
-    let (_, plan, apply) = world.change("take", DATA).await;
-    assert_eq!(plan.conclusion.as_deref(), Some("failure"), "{plan:#?}");
-    assert_eq!(plan.annotations.len(), 1, "{plan:#?}");
-    assert_eq!(apply.conclusion.as_deref(), Some("failure"), "{apply:#?}");
-    let said = apply.summary.unwrap_or_default();
-    assert!(said.contains("globex/tenants"), "{said}");
-    assert!(!world.github.exists(&workspace(&world)));
+    let (_, plan, apply) = world.change("take", &DATA.replace("'10'", "'11'")).await;
+    for check in [plan, apply] {
+        assert_eq!(check.conclusion.as_deref(), Some("failure"), "{check:#?}");
+        let said = check.text.unwrap_or_default();
+        assert!(said.contains("globex/tenants"), "{said}");
+        assert_eq!(check.annotations.len(), 1, "at the entry");
+    }
+    assert_eq!(quota(&world), "10");
     assert_eq!(world.cluster_writes_since(audit), Vec::<String>::new());
     world.rests().await;
     world.end().await;

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -21,13 +21,14 @@ use tenantry::serve::{self, App, Parts};
 use crate::cluster::Cluster;
 
 /// Longer than anything in a story takes.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) struct World {
     pub(crate) github: GitHub,
     pub(crate) cluster: &'static Cluster,
     registered: Registered,
     app: Option<Process>,
+    log: Log,
     /// Makes names of this world differ from those of others, which share the API server.
     number: u32,
     pub(crate) resync: Duration,
@@ -59,6 +60,7 @@ impl World {
             github,
             cluster,
             app: None,
+            log: Log::default(),
             number,
             resync: Duration::from_hours(1),
         };
@@ -107,7 +109,7 @@ impl World {
         let (settings, setup) = (self.settings(), self.setup());
         let kubeconfig = kubeconfig(self.cluster);
         let webhook_secret = self.registered.webhook_secret.clone();
-        let process = Process::start(async move {
+        let process = Process::start(self.log.clone(), async move {
             let anywhere: SocketAddr = "127.0.0.1:0".parse().expect("an address");
             let parts = Parts {
                 github: Client::new(&settings).expect("the App's key is sound"),
@@ -194,6 +196,14 @@ impl World {
         self.app = None;
     }
 
+    /// From its next start the app is given the private key of another one.
+    pub(crate) fn takes_another_key(&mut self) {
+        let other = self
+            .github
+            .register_app("other", &[], &[], "http://127.0.0.1:9/");
+        self.registered.private_key_pem = other.private_key_pem;
+    }
+
     /// Everything is compared again, as at each start.
     pub(crate) async fn restart(&mut self) {
         self.stop().await;
@@ -244,13 +254,8 @@ impl World {
         let rests = tokio::time::timeout(PATIENCE, wait).await;
         assert!(
             rests.is_ok(),
-            "the app comes to rest: {:#?}",
-            self.github
-                .requests()
-                .iter()
-                .rev()
-                .take(5)
-                .collect::<Vec<_>>()
+            "the app does not come to rest: {}",
+            self.log()
         );
     }
 
@@ -394,13 +399,17 @@ impl World {
         (number, plan, self.check(&merged, "tenantry/apply").await)
     }
 
-    /// Alice pushes the file to the default branch: the apply's check.
-    pub(crate) async fn push(&self, file: &str) -> CheckRun {
+    /// Alice pushes the file to the default branch: its commit.
+    pub(crate) fn commit(&self, file: &str) -> String {
         let file = self.text(file);
         let files = [("tenants.yaml", Some(file.as_str()))];
         let alice = self.github.as_user("alice");
-        let commit = alice.commit(&self.control(), "main", "Change the tenants", &files);
-        self.check(&commit, "tenantry/apply").await
+        alice.commit(&self.control(), "main", "Change the tenants", &files)
+    }
+
+    /// The same, and then the apply's check.
+    pub(crate) async fn push(&self, file: &str) -> CheckRun {
+        self.check(&self.commit(file), "tenantry/apply").await
     }
 
     /// The newest apply check at the tip of the default branch.
@@ -408,6 +417,12 @@ impl World {
         let tip = self.github.head(&self.control(), "main");
         self.check(&tip.expect("there is a commit"), "tenantry/apply")
             .await
+    }
+
+    /// What the app has logged so far.
+    pub(crate) fn log(&self) -> String {
+        let log = self.log.0.lock().expect("nobody panics with the log");
+        String::from_utf8_lossy(&log).into_owned()
     }
 
     /// Does something to the cluster as an administrator.
@@ -441,10 +456,12 @@ struct Process {
 struct Runtime(Option<tokio::runtime::Runtime>);
 
 impl Process {
-    async fn start(app: impl Future<Output = App> + Send + 'static) -> Self {
+    async fn start(log: Log, app: impl Future<Output = App> + Send + 'static) -> Self {
+        let log = log.dispatch();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
+            .on_thread_start(move || std::mem::forget(tracing::dispatcher::set_default(&log)))
             .build()
             .expect("threads can be had");
         let app = runtime.spawn(app).await.expect("the app starts");
@@ -455,6 +472,32 @@ impl Process {
     async fn stop(self) {
         self.app.stop().await;
         drop(self.runtime);
+    }
+}
+
+/// What the app has logged, in all its lives.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn dispatch(self) -> tracing::Dispatch {
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_max_level(tracing::Level::DEBUG)
+            .with_writer(move || self.clone());
+        subscriber.finish().into()
+    }
+}
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let mut log = self.0.lock().expect("nobody panics with the log");
+        log.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
