@@ -232,16 +232,16 @@ async fn plan_shows_on_a_terminal_what_a_merge_would_do() {
     ├─ + create ResourceQuota tenant-shop/no-workloads  pods 0
     ├─ + create NetworkPolicy shop/tenant-allow  allows traffic within the tenant, DNS and the internet
     ├─ + create NetworkPolicy shop/tenant-default-deny  closes what nothing allows
-    ├─ + create ServiceAccount shop/flux
-    ├─ + create ServiceAccount tenant-shop/reconciler
+    ├─ + create ServiceAccount shop/flux  mounts no token
+    ├─ + create ServiceAccount tenant-shop/reconciler  mounts no token
+    ├─ + create RoleBinding shop/admin-reconciler  ServiceAccount tenant-shop/reconciler, ServiceAccount flux get admin
     ├─ + create RoleBinding shop/payments-admin  group payments gets admin
-    ├─ + create RoleBinding shop/tenant-reconciler  ServiceAccount tenant-shop/reconciler, ServiceAccount flux get admin
     ├─ + create RoleBinding tenant-shop/payments-view  group payments gets view
     ├─ + create RoleBinding tenant-shop/tenantry-control  ServiceAccount tenantry-system/tenantry gets tenantry-control
     ├─ + create repository acme/shop-workspace  private, branch main
     ├─ + create team payments  gets push on acme/shop-workspace
     ├─ + create Secret tenant-shop/git-auth  a key pair that is made here and shown nowhere
-    ├─ + create deploy key tenantry/default/shop on acme/shop-workspace  reads only
+    ├─ + create deploy key on acme/shop-workspace  read-only
     ├─ + create GitRepository tenant-shop/workspace  fetches branch main every 10m
     └─ + create Kustomization tenant-shop/workspace  applies ./ as ServiceAccount reconciler, prunes
 

@@ -368,7 +368,7 @@ async fn the_comment_of_one_new_tenant_is_what_one_would_like_to_read() {
     | GitHub objects | 3 | 0 | 0 | 0 |
     | Cluster objects | 14 | 0 | 0 | 0 |
 
-    **On merge, tenant by tenant, in this order:** 2 Namespaces → 1 ResourceQuota → 2 NetworkPolicies → 2 ServiceAccounts → 4 RoleBindings → 1 repository → 1 team permission → 1 Secret → 1 deploy key → 1 GitRepository → 1 Kustomization.
+    **On merge, each tenant by itself and in this order:** 2 Namespaces → 1 ResourceQuota → 2 NetworkPolicies → 2 ServiceAccounts → 4 RoleBindings → 1 repository → 1 team permission → 1 Secret → 1 deploy key → 1 GitRepository → 1 Kustomization.
     A step that fails stops its own tenant only; it is tried again. That Flux on this cluster is locked down is not verified.
 
     <details><summary>➕ add <b><code>shop</code></b> · GitHub 3 · cluster 14 · line 3</summary>
@@ -380,16 +380,16 @@ async fn the_comment_of_one_new_tenant_is_what_one_would_like_to_read() {
     | ➕ create | ResourceQuota <code>tenant-shop/no-workloads</code> | <code>pods</code> <code>0</code> |
     | ➕ create | NetworkPolicy <code>shop/tenant-allow</code> | allows traffic within the tenant, DNS and the internet |
     | ➕ create | NetworkPolicy <code>shop/tenant-default-deny</code> | closes what nothing allows |
-    | ➕ create | ServiceAccount <code>shop/flux</code> |  |
-    | ➕ create | ServiceAccount <code>tenant-shop/reconciler</code> |  |
-    | ➕ create | RoleBinding <code>shop/payments-admin</code> | group <code>payments</code> gets <b>admin</b> |
-    | ➕ create | RoleBinding <code>shop/tenant-reconciler</code> | ServiceAccount <code>tenant-shop/reconciler</code>, ServiceAccount <code>flux</code> get <b>admin</b> |
-    | ➕ create | RoleBinding <code>tenant-shop/payments-view</code> | group <code>payments</code> gets <b>view</b> |
-    | ➕ create | RoleBinding <code>tenant-shop/tenantry-control</code> | ServiceAccount <code>tenantry-system/tenantry</code> gets <b>tenantry-control</b> |
+    | ➕ create | ServiceAccount <code>shop/flux</code> | mounts no token |
+    | ➕ create | ServiceAccount <code>tenant-shop/reconciler</code> | mounts no token |
+    | ➕ create | RoleBinding <code>shop/admin-reconciler</code> | ServiceAccount <code>tenant-shop/reconciler</code>, ServiceAccount <code>flux</code> get <code>admin</code> |
+    | ➕ create | RoleBinding <code>shop/payments-admin</code> | group <code>payments</code> gets <code>admin</code> |
+    | ➕ create | RoleBinding <code>tenant-shop/payments-view</code> | group <code>payments</code> gets <code>view</code> |
+    | ➕ create | RoleBinding <code>tenant-shop/tenantry-control</code> | ServiceAccount <code>tenantry-system/tenantry</code> gets <code>tenantry-control</code> |
     | ➕ create | repository <code>acme/shop-workspace</code> | private, branch <code>main</code> |
     | ➕ create | team <code>payments</code> | gets <b>push</b> on <code>acme/shop-workspace</code> |
     | ➕ create | Secret <code>tenant-shop/git-auth</code> | a key pair that is made here and shown nowhere |
-    | ➕ create | deploy key <code>tenantry/default/shop on acme/shop-workspace</code> | reads only |
+    | ➕ create | deploy key on <code>acme/shop-workspace</code> | read-only |
     | ➕ create | GitRepository <code>tenant-shop/workspace</code> | fetches branch <code>main</code> every 10m |
     | ➕ create | Kustomization <code>tenant-shop/workspace</code> | applies <code>./</code> as ServiceAccount <code>reconciler</code>, prunes |
 
