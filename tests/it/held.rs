@@ -400,7 +400,7 @@ async fn what_stops_one_tenant_stops_no_other() {
     assert_eq!(apply.conclusion.as_deref(), Some("failure"), "{apply:#?}");
     let comment = world.plain(&world.comment(number).expect("a comment"));
     for part in [
-        "### Failed: 1 of 2 tenants failed, 1 applied",
+        "### Failed: 1 of 2 tenants, 1 applied",
         "data-workspace",
         "adopt: true",
     ] {
