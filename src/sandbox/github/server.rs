@@ -213,9 +213,8 @@ fn refuse(state: &mut Shelf, arrival: &Arrival, refusal: &Refusal) -> Response {
 fn work(hub: &Hub, arrival: &Arrival) -> Response {
     let mut state = hub.lock();
     let response = answered(&mut state, arrival);
-    let idle = state.world.webhooks.is_idle();
+    hub.idle.send_replace(state.world.webhooks.is_idle());
     drop(state);
-    hub.idle.send_replace(idle);
     hub.mail.notify_one();
     response
 }
