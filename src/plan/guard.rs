@@ -12,7 +12,7 @@ use crate::names::TenantName;
 use crate::object::{Access, DeployKey, Kind, ManifestId, Object, ObjectId, Repository};
 use crate::observed::{Observed, Progress, Sighting};
 use crate::plan::fingerprint::{self, Promise};
-use crate::plan::{Change, Effect, Hold, Plan, Step, TenantAction};
+use crate::plan::{Cause, Change, Effect, Hold, Plan, Step, TenantAction};
 use crate::tenants::PodSecurity;
 
 /// What people have agreed to.
@@ -77,7 +77,7 @@ fn hold(mut plan: Plan, mut announced: impl FnMut(&TenantName, &Step) -> bool) -
             step.hold = match step.effect {
                 _ if problem => Some(Hold::Problem),
                 Effect::Harmless => None,
-                Effect::Wider if announced(name, step) => None,
+                Effect::Wider if gives_back(step) || announced(name, step) => None,
                 Effect::Wider => Some(Hold::Unannounced),
                 Effect::Narrower => Some(Hold::Narrower),
                 Effect::Removal if !goes && is_not_named(&step.id) => Some(Hold::NotNamed),
@@ -86,6 +86,21 @@ fn hold(mut plan: Plan, mut announced: impl FnMut(&TenantName, &Step) -> bool) -
         }
     }
     plan
+}
+
+/// Access that the accepted entry grants and that was given once: people agreed to it at that merge, and somebody took
+/// it away on the side. What a repo shows to whom, and what a key may do, stays as it was made by hand.
+fn gives_back(step: &Step) -> bool {
+    let is_access = match &step.id {
+        ObjectId::TeamAccess { .. } => true,
+        ObjectId::Manifest(id) => id.kind == Kind::RoleBinding,
+        ObjectId::Repository(_)
+        | ObjectId::Collaborator { .. }
+        | ObjectId::Credentials { .. }
+        | ObjectId::DeployKey { .. }
+        | ObjectId::StrangeKey { .. } => false,
+    };
+    is_access && step.cause == Cause::Drift
 }
 
 /// Things that people add to a workspace by hand, beside what the file names.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tenantry::sandbox::github::Fault;
+use tenantry::sandbox::github::{Fault, Permission};
 
 use crate::support::World;
 
@@ -13,8 +13,10 @@ enum Stage {
     Applying,
 }
 
+type Mishap = fn(Fault) -> Fault;
+
 /// What may befall a write: GitHub's own failures, its limits, and the network.
-fn mishaps() -> Vec<(&'static str, fn(Fault) -> Fault)> {
+fn mishaps() -> Vec<(&'static str, Mishap)> {
     vec![
         ("502", |fault| fault.respond(502)),
         ("429", |fault| fault.too_many_requests(1)),
@@ -90,7 +92,7 @@ fn is_complete(world: &World, tenant: &str, when: &str) {
     assert!(github.exists(&repository), "{when}");
     assert_eq!(github.commits(&repository, "main").len(), 1, "{when}");
     let permission = github.team_permission(&repository, "ai-team");
-    assert_eq!(permission.map(|one| one.name()), Some("push"), "{when}");
+    assert_eq!(permission.map(Permission::name), Some("push"), "{when}");
     let keys = github.deploy_keys(&repository);
     assert_eq!(keys.len(), 1, "{when}: {keys:?}");
     let control = format!("tenant-{tenant}");

@@ -218,7 +218,7 @@ async fn what_was_changed_by_hand_is_put_back() {
 
 /// Putting back would give somebody more than they have, and no plan comment has said so.
 #[tokio::test(flavor = "multi_thread")]
-async fn access_that_was_taken_by_hand_is_given_back_only_after_a_plan() {
+async fn access_that_was_taken_by_hand_is_given_back_and_a_hidden_repository_is_not_shown() {
     let Some(mut world) = converged().await else {
         return;
     };
@@ -228,29 +228,24 @@ async fn access_that_was_taken_by_hand_is_given_back_only_after_a_plan() {
     world.kubectl(&["delete", "rolebinding", "-n", "lake%", "payments-admin"]);
     world.restart().await;
     let apply = world.last_apply().await;
-    assert_eq!(apply.conclusion.as_deref(), Some("action_required"));
-    assert_eq!(permission(&world, "payments"), Some("pull"));
-    assert!(
-        world
-            .object("rolebinding", "lake%", "payments-admin")
-            .is_none()
-    );
-    world.rests().await;
-
-    // A pull request that touches the entry announces these two as well.
-    let touched = DATA.replace("'10'", "'11'");
-    let (_, plan, apply) = world.change("touch", &touched).await;
-    assert!(
-        plan.title
-            .unwrap_or_default()
-            .contains("wider access in 2 places")
-    );
     assert_eq!(apply.conclusion.as_deref(), Some("success"), "{apply:#?}");
     assert_eq!(permission(&world, "payments"), Some("push"));
     assert!(
         world
             .object("rolebinding", "lake%", "payments-admin")
             .is_some()
+    );
+    world.rests().await;
+
+    world
+        .github
+        .edit_repository(&workspace(&world), |repository| repository.archived = true);
+    world.restart().await;
+    let apply = world.last_apply().await;
+    assert_eq!(apply.conclusion.as_deref(), Some("action_required"));
+    assert_eq!(
+        world.github.repository_json(&workspace(&world))["archived"],
+        true
     );
     world.rests().await;
     world.end().await;

@@ -1,5 +1,7 @@
 //! What happens when a pull request is merged.
 
+use tenantry::sandbox::github::Permission;
+
 use crate::support::World;
 
 /// The seed's own entry.
@@ -40,22 +42,7 @@ async fn a_merged_pull_request_makes_a_tenant_and_a_second_reconcile_writes_noth
     assert!(comment.contains("### Applied"), "{comment}");
 
     ai_team_is_complete(&world);
-    let (mark, audit) = (world.github.mark(), world.cluster.audit_mark());
-    world.stop().await;
-    world.start().await;
-    assert_eq!(world.writes_since(mark), Vec::<String>::new());
-    let writes: Vec<_> = world
-        .cluster
-        .requests_since(audit)
-        .into_iter()
-        .filter(|request| {
-            request.is_write()
-                && request.user.ends_with(":tenantry")
-                && request.uri.contains(&world.text("%"))
-        })
-        .map(|request| format!("{} {}", request.verb, request.uri))
-        .collect();
-    assert_eq!(writes, Vec::<String>::new());
+    world.rests().await;
     world.end().await;
 }
 
@@ -75,7 +62,7 @@ fn ai_team_is_complete(world: &World) {
     for team in ["ai-team", "billing-team"] {
         let permission = github
             .team_permission(&repository, team)
-            .map(tenantry::sandbox::github::Permission::name);
+            .map(Permission::name);
         assert_eq!(permission, Some("push"), "{team}");
     }
     let keys = github.deploy_keys(&repository);

@@ -252,9 +252,10 @@ impl World {
             }
         };
         let rests = tokio::time::timeout(PATIENCE, wait).await;
+        let told = self.github.deliveries().into_iter().last();
         assert!(
             rests.is_ok(),
-            "the app does not come to rest: {}",
+            "the app does not come to rest after {told:?}: {}",
             self.log()
         );
     }
