@@ -432,3 +432,46 @@ async fn serve_with_the_key_of_another_app_says_what_to_check() {
     drop(app);
     world.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn serve_says_what_is_wrong_with_a_control_repo() {
+    let Some(mut world) = World::new("tenants: []\n").await else {
+        return;
+    };
+    world.stop().await;
+    let solo = world.text("solo%/tenants");
+    let (user, _) = solo.split_once('/').expect("an owner and a name");
+    world.github.user(user);
+    world
+        .github
+        .repository(&solo, &[("tenants.yaml", "tenants: []\n")]);
+    let selection = tenantry::sandbox::github::RepositorySelection::All;
+    world.github.install(world.registered(), user, selection);
+    let missing = world.text("acme%/nothing");
+    for (repository, wanted) in [
+        (solo.as_str(), "an App cannot create a user's repositories"),
+        (
+            "elsewhere/tenants",
+            "the App is not installed on `elsewhere`",
+        ),
+        (
+            missing.as_str(),
+            "does not exist, or the App's installation does not include it",
+        ),
+    ] {
+        let folder = folder("");
+        let log = folder.path().join("log");
+        let mark = world.github.mark();
+        let mut command = serving(&world, folder.path());
+        let command = command
+            .env("TENANTRY_CONTROL_REPOS", repository)
+            .stderr(fs::File::create(&log).unwrap());
+        let app = Running(command.spawn().expect("it starts"));
+        until("it says so", Duration::from_secs(30), || {
+            fs::read_to_string(&log).unwrap().contains(wanted)
+        });
+        drop(app);
+        assert_eq!(world.writes_since(mark), Vec::<String>::new());
+    }
+    world.end().await;
+}
