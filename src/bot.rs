@@ -21,6 +21,7 @@ use jiff::Timestamp;
 pub use crate::bot::job::{Job, Work};
 
 use crate::bot::control::Control;
+use crate::bot::reporting::Begun;
 use crate::github::{App, GitHub};
 use crate::names::{FullName, Login};
 use crate::queue::{Next, Queue};
@@ -57,6 +58,7 @@ struct Shared {
     setup: Setup,
     queue: Queue<Job>,
     controls: Mutex<BTreeMap<FullName, Control>>,
+    begun: Begun,
 }
 
 /// What the settings say.
@@ -91,6 +93,7 @@ impl Bot {
                 setup,
                 queue,
                 controls,
+                begun: Begun::default(),
             }),
         })
     }

@@ -132,25 +132,21 @@ impl Work<'_> {
         };
         let (path, text) = flux::first_file(entry);
         let github = self.hands.github;
-        if entry.repository.template.is_some() {
+        let from_template = entry.repository.template.is_some();
+        if from_template {
             self.wait_for_content(name, branch).await?;
         }
-        if self
-            .hands
-            .reader
-            .file(name, &path, branch.as_str())
-            .await
-            .is_ok_and(|file| file.is_some())
-        {
-            return Ok(());
+        // One that was made empty a moment ago needs no look.
+        let is_fresh = default.is_some() && !from_template;
+        if is_fresh || !self.has_file(name, branch, &path).await? {
+            let file = NewFile {
+                branch: branch.as_str(),
+                path: &path,
+                message: flux::FIRST_COMMIT,
+                content: text.as_bytes(),
+            };
+            github.put_file(name, &file, None).await?;
         }
-        let file = NewFile {
-            branch: branch.as_str(),
-            path: &path,
-            message: flux::FIRST_COMMIT,
-            content: text.as_bytes(),
-        };
-        github.put_file(name, &file, None).await?;
         if default.is_some_and(|default| default != branch.as_str()) {
             let change = RepositoryChange {
                 default_branch: Some(branch.clone()),
@@ -159,6 +155,19 @@ impl Work<'_> {
             github.update_repository(name, &change).await?;
         }
         Ok(())
+    }
+
+    async fn has_file(
+        &self,
+        name: &FullName,
+        branch: &BranchName,
+        path: &str,
+    ) -> Result<bool, Failure> {
+        let reader = self.hands.reader;
+        match reader.branch_tip(name, branch.as_str()).await? {
+            Some(tip) => Ok(reader.file(name, path, &tip).await?.is_some()),
+            None => Ok(false),
+        }
     }
 
     /// GitHub copies a template after it has answered.

@@ -1,8 +1,12 @@
 //! Checks and the one comment, as GitHub is told of them.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard};
+
 use super::Bot;
 use super::control::Control;
 use crate::github::{Annotation, CheckRun, Conclusion, Level, NewCheck, Output, Progress};
+use crate::names::FullName;
 use crate::render::annotations::{self, Level as Wanted};
 use crate::render::check::{self, CheckText};
 use crate::render::comment::MARKER;
@@ -25,6 +29,18 @@ pub(super) enum Saying {
     /// Worth no comment of its own: changes the one that is there.
     Quiet(String),
     Nothing,
+}
+
+/// The check runs in progress that this process began, so that it need not ask for them again.
+#[derive(Default)]
+pub(super) struct Begun(Mutex<BTreeMap<(FullName, String, &'static str), u64>>);
+
+impl Begun {
+    fn runs(&self) -> MutexGuard<'_, BTreeMap<(FullName, String, &'static str), u64>> {
+        self.0
+            .lock()
+            .expect("no code panics while it holds the check runs")
+    }
 }
 
 impl<'a> Concluded<'a> {
@@ -62,8 +78,13 @@ impl Bot {
         name: &'static str,
         title: &str,
     ) -> anyhow::Result<()> {
+        let key = (control.repository.clone(), head.to_owned(), name);
+        if self.shared.begun.runs().contains_key(&key) {
+            return Ok(());
+        }
         let existing = self.check(control, head, name).await?;
-        if existing.is_some_and(|run| !is_completed(&run)) {
+        if let Some(run) = existing.filter(|run| !is_completed(run)) {
+            self.shared.begun.runs().insert(key, run.id);
             return Ok(());
         }
         let output = Output {
@@ -79,8 +100,25 @@ impl Bot {
             progress: Progress::InProgress,
             output,
         };
-        self.reporter(control).create_check(&check).await?;
+        let id = self.reporter(control).create_check(&check).await?;
+        self.shared.begun.runs().insert(key, id);
         Ok(())
+    }
+
+    /// The run in progress that is to be concluded, if there is one.
+    async fn in_progress(
+        &self,
+        control: &Control,
+        head: &str,
+        name: &'static str,
+    ) -> anyhow::Result<Option<u64>> {
+        let key = (control.repository.clone(), head.to_owned(), name);
+        let begun = self.shared.begun.runs().remove(&key);
+        if begun.is_some() {
+            return Ok(begun);
+        }
+        let existing = self.check(control, head, name).await?;
+        Ok(existing.filter(|run| !is_completed(run)).map(|run| run.id))
     }
 
     /// Concludes the check that is in progress. A concluded one is followed by a new one: GitHub would add the new
@@ -90,7 +128,7 @@ impl Bot {
         control: &Control,
         check: Concluded<'_>,
     ) -> anyhow::Result<()> {
-        let existing = self.check(control, check.head, check.name).await?;
+        let in_progress = self.in_progress(control, check.head, check.name).await?;
         let Concluded {
             name,
             head,
@@ -114,8 +152,8 @@ impl Bot {
             annotations,
         };
         let reporter = self.reporter(control);
-        if let Some(run) = existing.filter(|run| !is_completed(run)) {
-            reporter.update_check(run.id, progress, &output).await?;
+        if let Some(id) = in_progress {
+            reporter.update_check(id, progress, &output).await?;
             return Ok(());
         }
         let (name, head_sha) = (name.to_owned(), head.to_owned());

@@ -168,17 +168,27 @@ async fn a_tenant_more_costs_the_same_among_thirty_and_a_comparison_of_all_is_ch
     };
     let apply = world.last_apply().await;
     assert_eq!(apply.conclusion.as_deref(), Some("success"), "{apply:#?}");
+    // How often one asks for GitHub's merge commit depends on how long it takes: here it is there at once.
+    world.github.set_merge_delay(Duration::ZERO);
     let (mark, audit) = (world.github.mark(), world.cluster.audit_mark());
     let (_, _, apply) = world.change("add", &tenants(31)).await;
     assert_eq!(apply.conclusion.as_deref(), Some("success"), "{apply:#?}");
     let asked = lines_since(&world, mark);
-    assert!(asked.len() <= 40, "{}: {asked:#?}", asked.len());
+    println!(
+        "one tenant added among thirty, pull request and merge: {} requests to GitHub",
+        asked.len()
+    );
+    assert!(asked.len() <= 34, "{}: {asked:#?}", asked.len());
     let others = |line: &&String| line.contains("/t1-") || line.contains("/t30-");
     assert_eq!(asked.iter().find(others), None);
 
     let mark = world.github.mark();
     world.rests().await;
     let asked = lines_since(&world, mark);
+    println!(
+        "thirty tenants compared after a restart: {} requests to GitHub",
+        asked.len()
+    );
     assert!(asked.len() <= 14, "{}: {asked:#?}", asked.len());
     let requests = world.cluster.requests_since(audit);
     let listed = requests.iter().find(|request| {
