@@ -14,14 +14,16 @@ use crate::compare::{self, Draft, File as Soundness, Scope};
 use crate::github::{CheckRun, MergedPull};
 use crate::names::TenantName;
 use crate::object::ObjectId;
+use crate::observe;
+use crate::observed::Memory;
 use crate::plan::{self, Consent, Effect, Plan, Promise};
 use crate::queue::Next;
 use crate::render::annotations::{self, File};
 use crate::render::check;
 use crate::render::comment::{self, Setting};
 use crate::report::{Report, Verdict};
-use crate::tenants::Parsed;
 use crate::tenants::diagnostic::Diagnostic;
+use crate::tenants::{self, Parsed};
 
 /// One reconcile: where the default branch stands, and who waits for the outcome.
 struct Round<'a> {
@@ -62,15 +64,10 @@ impl Bot {
                 .await;
         };
         let parsed = self.parse(control, &text);
-        if !parsed.findings.is_empty() {
-            return self
-                .refuse(
-                    &round,
-                    &parsed.findings,
-                    &File { path, text: &text },
-                    wanted,
-                )
-                .await;
+        let findings = self.findings(control, &parsed).await?;
+        if !findings.is_empty() {
+            let file = File { path, text: &text };
+            return self.refuse(&round, &findings, &file, wanted).await;
         }
         let report = match self.make_live(&round, &parsed, wanted).await {
             Ok(report) => report,
@@ -91,6 +88,25 @@ impl Bot {
             self.replan(control).await?;
         }
         Ok(self.next(control, &report, wanted))
+    }
+
+    /// What is wrong in the file by itself, and against what was accepted before.
+    async fn findings(
+        &self,
+        control: &Control,
+        parsed: &Parsed,
+    ) -> anyhow::Result<Vec<Diagnostic>> {
+        if !parsed.findings.is_empty() {
+            return Ok(parsed.findings.clone());
+        }
+        let memories = observe::memories(self.shared.cluster.reader()).await?;
+        // What a tenant that is gone from the file still holds is said of the one that wants it.
+        let wanted = |memory: &Memory| parsed.sound.tenants.contains_key(&memory.entry.name);
+        let of_this_repo = memories.into_values().flatten().filter(wanted);
+        let of_this_repo =
+            of_this_repo.filter(|memory| memory.control_repository == control.repository);
+        let accepted = of_this_repo.map(|memory| (memory.entry.name.clone(), memory.entry));
+        Ok(tenants::moved_namespaces(&accepted.collect(), parsed))
     }
 
     async fn round<'a>(

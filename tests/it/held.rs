@@ -412,3 +412,43 @@ async fn what_stops_one_tenant_stops_no_other() {
     world.rests().await;
     world.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_that_moves_between_tenants_in_one_push_stops_the_whole_push() {
+    let Some(mut world) = World::new(
+        "
+tenants:
+- name: from%
+  namespaces: [{name: moving%}, {name: staying%}]
+- name: to%
+",
+    )
+    .await
+    else {
+        return;
+    };
+    assert_eq!(
+        world.last_apply().await.conclusion.as_deref(),
+        Some("success")
+    );
+    let apply = world
+        .push(
+            "
+tenants:
+- name: from%
+  namespaces: [{name: staying%}]
+- name: to%
+  namespaces: [{name: moving%}]
+- name: third%
+",
+        )
+        .await;
+    assert_eq!(apply.conclusion.as_deref(), Some("failure"), "{apply:#?}");
+    assert_eq!(apply.annotations.len(), 1);
+    assert!(!world.github.exists(&world.text("acme%/third%-workspace")));
+    let namespace = world.object("namespace", "", "moving%").expect("it stays");
+    let owner = &namespace["metadata"]["labels"]["app.kubernetes.io/instance"];
+    assert_eq!(*owner, world.text("from%"));
+    world.rests().await;
+    world.end().await;
+}
