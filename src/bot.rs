@@ -23,10 +23,10 @@ pub use crate::bot::job::{Job, Work};
 use crate::bot::control::Control;
 use crate::bot::reporting::Begun;
 use crate::github::{App, GitHub};
+use crate::kubernetes;
 use crate::names::{FullName, Login};
 use crate::queue::{Next, Queue};
 use crate::webhook::{Delivery, Event, PullRequestChange};
-use crate::{kubernetes, report};
 
 /// Name of the check on what a merge would do.
 pub const PLAN_CHECK: &str = "tenantry/plan";
@@ -311,13 +311,4 @@ impl Bot {
 )]
 fn now() -> Timestamp {
     Timestamp::now()
-}
-
-/// The word that a check and a comment begin with, as a log field.
-fn word(verdict: report::Verdict) -> &'static str {
-    match verdict {
-        report::Verdict::Applied => "applied",
-        report::Verdict::Held => "held",
-        report::Verdict::Failed => "failed",
-    }
 }

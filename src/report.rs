@@ -44,12 +44,13 @@ pub enum Retry {
     Useless,
 }
 
-/// The one word that a check and a comment begin with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Verdict {
-    Applied,
-    Held,
-    Failed,
+crate::words::words! {
+    /// The one word that a check and a comment begin with, from best to worst.
+    Verdict {
+        Applied = "applied",
+        Held = "held",
+        Failed = "failed",
+    }
 }
 
 impl Report {

@@ -9,7 +9,7 @@ use crate::bot::control::{Control, Target};
 use crate::bot::job::{Reconcile, pause};
 use crate::bot::pull_request::{lines, missing_file};
 use crate::bot::reporting::{Concluded, Saying, conclusion, in_api_words};
-use crate::bot::{APPLY_CHECK, Bot, Job, PLAN_CHECK, Work, word};
+use crate::bot::{APPLY_CHECK, Bot, Job, PLAN_CHECK, Work};
 use crate::compare::{self, Draft, File as Soundness, Scope};
 use crate::github::{CheckRun, MergedPull};
 use crate::names::TenantName;
@@ -260,10 +260,10 @@ impl Bot {
         let said = round.check.as_ref().and_then(conclusion);
         let verdict = report.verdict();
         if said == Some(in_api_words(text.conclusion)) && !report.did_something() {
-            tracing::info!(repository = %round.control.repository, verdict = word(verdict), "nothing new");
+            tracing::info!(repository = %round.control.repository, %verdict, "nothing new");
             return Ok(());
         }
-        tracing::info!(repository = %round.control.repository, commit = round.tip, verdict = word(verdict), "applied");
+        tracing::info!(repository = %round.control.repository, commit = round.tip, %verdict, "applied");
         for pull in &round.pulls {
             let setting = self.merge_setting(round, Some(pull.number), &lines, retry_at);
             let text = comment::report_comment(report, &setting);
@@ -376,7 +376,6 @@ impl Bot {
         retry_at: Option<jiff::Timestamp>,
     ) -> Setting<'a> {
         Setting {
-            control_repository: &round.control.repository,
             file: &self.shared.setup.tenants_file,
             pull,
             head: round.tip,

@@ -130,7 +130,7 @@ impl Bot {
             result: &pull.head_sha,
         };
         let outlook = Outlook {
-            comment: Saying::Quiet(self.nothing(control, &commits)),
+            comment: Saying::Quiet(self.nothing(&commits)),
             ..Outlook::of(check::untouched_check(&self.shared.setup.tenants_file))
         };
         self.conclude(control, &pull.head_sha, commits.pull, outlook)
@@ -192,7 +192,7 @@ impl Bot {
             let text = check::untouched_check(path);
             let outlook = match commits.pull {
                 Some(_) => Outlook {
-                    comment: Saying::Quiet(self.nothing(control, &commits)),
+                    comment: Saying::Quiet(self.nothing(&commits)),
                     ..Outlook::of(text)
                 },
                 None => Outlook::of(text),
@@ -230,7 +230,6 @@ impl Bot {
         let before = self.parse(control, before.unwrap_or("tenants: []\n"));
         let Some(text) = after else {
             return Ok(self.impossible(
-                control,
                 commits,
                 &[missing_file(path)],
                 &File { path, text: "" },
@@ -254,9 +253,9 @@ impl Bot {
             plan => plan?,
         };
         if soundness == Soundness::HasErrors {
-            return Ok(self.impossible(control, commits, &findings, &file, &plan, &parsed));
+            return Ok(self.impossible(commits, &findings, &file, &plan, &parsed));
         }
-        Ok(self.possible(control, commits, &plan, &parsed, &before, &file))
+        Ok(self.possible(commits, &plan, &parsed, &before, &file))
     }
 
     async fn plan(
@@ -281,7 +280,6 @@ impl Bot {
 
     fn possible(
         &self,
-        control: &Control,
         commits: &Commits<'_>,
         plan: &Plan,
         parsed: &Parsed,
@@ -289,7 +287,7 @@ impl Bot {
         file: &File<'_>,
     ) -> Outlook {
         let (lines, base_lines) = (lines(parsed), lines(before));
-        let setting = self.setting(control, commits, &lines, &base_lines);
+        let setting = self.setting(commits, &lines, &base_lines);
         let comment = match comment::plan_comment(plan, &setting) {
             Some(comment) => Saying::New(comment),
             None => Saying::Quiet(comment::nothing_comment(&setting)),
@@ -304,7 +302,6 @@ impl Bot {
 
     fn impossible(
         &self,
-        control: &Control,
         commits: &Commits<'_>,
         findings: &[Diagnostic],
         file: &File<'_>,
@@ -312,7 +309,7 @@ impl Bot {
         parsed: &Parsed,
     ) -> Outlook {
         let lines = lines(parsed);
-        let setting = self.setting(control, commits, &lines, &lines);
+        let setting = self.setting(commits, &lines, &lines);
         let mut annotations = annotations::of_diagnostics(findings, file);
         annotations.extend(annotations::of_problems(
             plan.problems(),
@@ -328,20 +325,18 @@ impl Bot {
         }
     }
 
-    fn nothing(&self, control: &Control, commits: &Commits<'_>) -> String {
+    fn nothing(&self, commits: &Commits<'_>) -> String {
         let lines = BTreeMap::new();
-        comment::nothing_comment(&self.setting(control, commits, &lines, &lines))
+        comment::nothing_comment(&self.setting(commits, &lines, &lines))
     }
 
     fn setting<'a>(
         &'a self,
-        control: &'a Control,
         commits: &Commits<'a>,
         lines: &'a BTreeMap<TenantName, usize>,
         base_lines: &'a BTreeMap<TenantName, usize>,
     ) -> Setting<'a> {
         Setting {
-            control_repository: &control.repository,
             file: &self.shared.setup.tenants_file,
             pull: commits.pull,
             head: commits.head,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
-use crate::names::{FullName, TenantName};
+use crate::names::TenantName;
 use crate::object::Side;
 use crate::observed::{Facts, Problem};
 use crate::plan::fingerprint;
@@ -37,7 +37,6 @@ const FIELDS: usize = 12;
 /// Where and when a plan was made.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting<'a> {
-    pub control_repository: &'a FullName,
     /// Path of the file in the control repo.
     pub file: &'a str,
     pub pull: Option<u64>,

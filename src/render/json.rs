@@ -21,7 +21,7 @@ use crate::names::TenantName;
 use crate::object::Side;
 use crate::observed::{Facts, Problem};
 use crate::plan::{Change, Plan, Step, TenantAction, fingerprint};
-use crate::report::{Outcome, Report, Retry, Verdict};
+use crate::report::{Outcome, Report, Retry};
 
 const FORMAT: u8 = 1;
 
@@ -46,11 +46,6 @@ pub fn of_plan(plan: &Plan) -> Value {
 }
 
 pub fn of_report(report: &Report) -> Value {
-    let verdict = match report.verdict() {
-        Verdict::Applied => "applied",
-        Verdict::Held => "held",
-        Verdict::Failed => "failed",
-    };
     let tenants = report.tenants.iter().map(|(name, tenant)| {
         let steps = tenant
             .outcomes
@@ -66,7 +61,7 @@ pub fn of_report(report: &Report) -> Value {
     });
     json!({
         "format": FORMAT,
-        "verdict": verdict,
+        "verdict": report.verdict(),
         "unchanged": report.unchanged,
         "tenants": tenants.collect::<Vec<_>>(),
     })

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::names::{FullName, TenantName};
+use crate::names::TenantName;
 use crate::object::{Kind, Permission};
 use crate::observed::{Facts, Problem};
 use crate::plan::guard::Consent;
@@ -21,21 +21,18 @@ use crate::tenants::diagnostic::{Diagnostic, Place};
 
 /// A pull request on `acme/control`, in which every tenant stands at line 12.
 struct Scene {
-    control: FullName,
     lines: BTreeMap<TenantName, usize>,
 }
 
 impl Scene {
     fn of<'a>(names: impl IntoIterator<Item = &'a TenantName>) -> Self {
         Self {
-            control: "acme/control".parse().unwrap(),
             lines: names.into_iter().map(|name| (name.clone(), 12)).collect(),
         }
     }
 
     fn setting(&self) -> Setting<'_> {
         Setting {
-            control_repository: &self.control,
             file: "tenants.yaml",
             pull: Some(7),
             head: "3f2c1ab0000000000000000000000000000000ff",
