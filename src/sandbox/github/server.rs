@@ -76,8 +76,8 @@ impl Hub {
                 self.mail.notified().await;
                 continue;
             };
-            let (index, outcome) = parcel.send().await;
-            self.with(|world| world.webhooks.finished(index, outcome));
+            let arrived = parcel.send().await;
+            self.with(|world| world.webhooks.finished(arrived));
         }
     }
 

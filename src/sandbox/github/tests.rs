@@ -15,6 +15,8 @@ use super::{
     RepositorySelection, clock, wire,
 };
 
+mod owners;
+
 /// An answer, read.
 struct Answer {
     status: u16,

@@ -8,11 +8,14 @@ use super::node_id::Node;
 
 mod git;
 mod pulls;
+mod settings;
 
 pub(super) use git::{commit, contents_entry, git_commit, git_reference, git_tree, simple_commit};
 pub(super) use pulls::{
     annotation, check_run, check_suite, comment, diff_entry, issue, pull, pull_simple, reaction,
+    timeline,
 };
+pub(super) use settings::{delivery, delivery_full, protection, protection_in_branch};
 
 /// Where people look at things. Only the API is on loopback.
 pub(super) const WEB: &str = "https://github.com";

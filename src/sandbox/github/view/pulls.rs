@@ -2,10 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::super::git::{PathChange, change_hunks};
-use super::super::model::{CheckRun, CheckSuite, Comment, Id, Pull, PullState, Reaction, World};
+use super::super::git::{File, PathChange, change_hunks, unified};
+use super::super::model::{
+    CheckRun, CheckSuite, Comment, Deed, Id, Pull, PullEvent, PullState, Reaction, World,
+};
 use super::super::node_id::Node;
-use super::{WEB, account, app, extend, repository, simple_commit};
+use super::{WEB, account, app, extend, git_commit, repository, simple_commit};
 
 fn address(world: &World, repository: Id) -> String {
     format!("{}/repos/{}", world.root, world.full_name(repository))
@@ -112,11 +114,7 @@ pub(in super::super) fn pull(world: &World, of: Id, pull: &Pull) -> Value {
     });
     let comments = world.comments_on(of, pull.number).count();
     let mut shown = pull_simple(world, of, pull);
-    let state = match (pull.state, mergeable) {
-        (PullState::Open, Some(true)) => "clean",
-        (PullState::Open, Some(false)) => "dirty",
-        _ => "unknown",
-    };
+    let state = mergeable_state(world, of, pull, mergeable);
     extend(
         &mut shown,
         json!({
@@ -135,6 +133,19 @@ pub(in super::super) fn pull(world: &World, of: Id, pull: &Pull) -> Value {
         }),
     );
     shown
+}
+
+fn mergeable_state(world: &World, of: Id, pull: &Pull, mergeable: Option<bool>) -> &'static str {
+    match (pull.state, mergeable) {
+        (PullState::Closed | PullState::Merged, _) | (_, None) => "unknown",
+        (PullState::Open, Some(false)) => "dirty",
+        (PullState::Open, Some(true)) if pull.draft => "draft",
+        (PullState::Open, Some(true)) if world.is_behind(of, pull) => "behind",
+        (PullState::Open, Some(true)) => match world.meets_protection(of, pull) {
+            Ok(()) => "clean",
+            Err(_) => "blocked",
+        },
+    }
 }
 
 /// The form in a check's `pull_requests`.
@@ -156,7 +167,7 @@ fn pull_minimal(world: &World, of: Id, pull: &Pull) -> Value {
 }
 
 fn line_counts(world: &World, of: Id, change: &PathChange) -> (usize, usize) {
-    let text = |side: &Option<super::super::git::File>| {
+    let text = |side: &Option<File>| {
         side.as_ref()
             .and_then(|file| world.objects(of).blob(&file.blob))
             .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
@@ -180,7 +191,7 @@ pub(in super::super) fn diff_entry(world: &World, of: Id, sha: &str, change: &Pa
     };
     let path = &change.path;
     let web = format!("{WEB}/{}", world.full_name(of));
-    json!({
+    let mut shown = json!({
         "sha": change.after.as_ref().or(change.before.as_ref()).map(|file| &file.blob),
         "filename": path,
         "status": status,
@@ -190,7 +201,22 @@ pub(in super::super) fn diff_entry(world: &World, of: Id, sha: &str, change: &Pa
         "blob_url": format!("{web}/blob/{sha}/{path}"),
         "raw_url": format!("{web}/raw/{sha}/{path}"),
         "contents_url": format!("{}/contents/{path}?ref={sha}", address(world, of)),
-    })
+    });
+    if let Some(patch) = patch(world, of, change) {
+        shown["patch"] = json!(patch);
+    }
+    shown
+}
+
+/// The change as a unified diff without its head; none where a side is no text.
+fn patch(world: &World, of: Id, change: &PathChange) -> Option<String> {
+    let text = |side: &Option<File>| {
+        let blob = side.as_ref().map_or(Some([].as_slice()), |file| {
+            world.objects(of).blob(&file.blob)
+        })?;
+        String::from_utf8(blob.to_vec()).ok()
+    };
+    Some(unified(&text(&change.before)?, &text(&change.after)?))
 }
 
 /// A pull seen as an issue, as `issue_comment` shows it.
@@ -378,4 +404,72 @@ pub(in super::super) fn check_suite(world: &World, suite: &CheckSuite) -> Value 
         "head_commit": simple_commit(world, of, &suite.head_sha),
         "repository": repository(world, of),
     })
+}
+
+// ── the timeline ──
+
+/// A pull's events, commits and comments, oldest first.
+pub(in super::super) fn timeline(world: &World, of: Id, number: u64) -> Vec<Value> {
+    let pull = &world.repository(of).pulls[&number];
+    let present = world.pull_commits(of, pull);
+    let events = pull
+        .events
+        .iter()
+        .filter(|event| match &event.deed {
+            Deed::Committed(oid) => present.contains(oid),
+            _ => true,
+        })
+        .map(|event| (event.id, pull_event(world, of, event)));
+    let comments = world
+        .comments_on(of, number)
+        .map(|one| (one.id, timeline_comment(world, one)));
+    let mut lines: Vec<(Id, Value)> = events.chain(comments).collect();
+    lines.sort_by_key(|(id, _)| *id);
+    lines.into_iter().map(|(_, line)| line).collect()
+}
+
+fn timeline_comment(world: &World, of: &Comment) -> Value {
+    let mut shown = comment(world, of);
+    shown["event"] = json!("commented");
+    shown["actor"] = account(world, of.author);
+    shown
+}
+
+fn pull_event(world: &World, of: Id, event: &PullEvent) -> Value {
+    let (name, prefix, commit) = match &event.deed {
+        Deed::Committed(oid) => {
+            let mut shown = git_commit(world, of, oid);
+            shown["event"] = json!("committed");
+            return shown;
+        }
+        Deed::ForcePushed(oid) => ("head_ref_force_pushed", "HRFPE", Some(oid)),
+        Deed::Renamed { .. } => ("renamed", "RTE", None),
+        Deed::Retargeted => ("base_ref_changed", "BRCE", None),
+        Deed::Merged(oid) => ("merged", "ME", Some(oid)),
+        Deed::Closed => ("closed", "CE", None),
+        Deed::Reopened => ("reopened", "REE", None),
+        Deed::HeadDeleted => ("head_ref_deleted", "HRDE", None),
+    };
+    let address = address(world, of);
+    let mut shown = json!({
+        "id": event.id,
+        "node_id": Node::Event { prefix, id: event.id }.id(),
+        "url": format!("{address}/issues/events/{}", event.id),
+        "actor": account(world, event.actor),
+        "event": name,
+        "commit_id": commit,
+        "commit_url": commit.map(|oid| format!("{address}/commits/{oid}")),
+        "created_at": event.created_at,
+        "performed_via_github_app": null,
+    });
+    match &event.deed {
+        Deed::Renamed { from, to } => shown["rename"] = json!({"from": from, "to": to}),
+        Deed::Closed | Deed::Reopened => shown["state_reason"] = Value::Null,
+        Deed::Committed(_)
+        | Deed::ForcePushed(_)
+        | Deed::Retargeted
+        | Deed::Merged(_)
+        | Deed::HeadDeleted => {}
+    }
+    shown
 }
