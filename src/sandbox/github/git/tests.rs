@@ -91,9 +91,9 @@ fn a_unified_diff_is_gits() {
             "@@ -1,3 +1,4 @@\n+0\n 1\n 2\n 3\n@@ -7,7 +8,6 @@\n 7\n 8\n 9\n-10\n 11\n 12\n 13",
         ),
         (
-            &lines(1, 8),
-            format!("{}x\n", lines(2, 8)),
-            "@@ -1,8 +1,8 @@\n-1\n 2\n 3\n 4\n 5\n 6\n 7\n 8\n+x",
+            &lines(1, 7),
+            format!("{}x\n", lines(2, 7)),
+            "@@ -1,7 +1,7 @@\n-1\n 2\n 3\n 4\n 5\n 6\n 7\n+x",
         ),
     ];
     for (before, after, wanted) in cases {
