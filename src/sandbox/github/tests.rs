@@ -559,6 +559,22 @@ async fn a_fault_happens_once_before_or_after_the_deed() {
 }
 
 #[tokio::test]
+async fn an_outage_lasts_and_ends() {
+    let world = World::new().await;
+    let client = world.everything().await;
+    let outage = Fault::on("*", "/**").respond(502);
+    let length = Duration::from_millis(200);
+    world.github.fault(outage.lasting(length));
+    for path in ["/repos/acme/tenants", "/orgs/acme"] {
+        assert_eq!(client.get(path).await.status, 502);
+    }
+    assert_eq!(world.github.waiting_faults(), 1);
+    tokio::time::sleep(length).await;
+    assert_eq!(client.get("/repos/acme/tenants").await.status, 200);
+    assert_eq!(world.github.waiting_faults(), 0);
+}
+
+#[tokio::test]
 async fn an_archived_repository_is_read_only() {
     let world = World::new().await;
     let client = world.everything().await;
