@@ -17,6 +17,9 @@ use super::{Page, Site, yaml};
 /// Conditions of a Tenant, in the order in which they come true.
 const CONDITIONS: [&str; 5] = ["Accepted", "Applied", "Fetched", "Contained", "Live"];
 
+/// Tenants that can be seen without looking for them.
+const FEW: usize = 3;
+
 /// A tenant and its namespaces.
 #[derive(Default)]
 struct Tenant {
@@ -45,6 +48,7 @@ pub(super) async fn page(site: &Site) -> Result<Page, Trouble> {
             }
         }
         @if house.is_empty() { p class="empty" { "No tenant lives here yet." } }
+        (index(&house))
         @for (name, tenant) in &house { (tenant_shown(name, tenant)) }
         (others_shown(&others))
     };
@@ -52,6 +56,19 @@ pub(super) async fn page(site: &Site) -> Result<Page, Trouble> {
         title: "Cluster".to_owned(),
         body,
     })
+}
+
+/// The way to each tenant, where there are so many that one would have to look for it.
+fn index(house: &BTreeMap<String, Tenant>) -> Markup {
+    html! {
+        @if house.len() > FEW {
+            nav aria-label="Tenants" {
+                ul class="index" {
+                    @for name in house.keys() { li { a class="chip" href={ "#tenant-" (name) } { (name) } } }
+                }
+            }
+        }
+    }
 }
 
 /// Tenants by name with their rooms, and the names of namespaces that belong to none.

@@ -148,10 +148,12 @@ fn remark(annotation: &Annotation) -> Markup {
     };
     html! {
         div class=(class) {
-            p class="title" {
+            p class="what" {
                 (icon(Icon::Warning))
-                (word) " in line " (annotation.start_line)
-                @if let Some(title) = &annotation.title { ": " (title) }
+                span {
+                    (word) " in line " (annotation.start_line)
+                    @if let Some(title) = &annotation.title { ": " (title) }
+                }
             }
             p class="message" { (annotation.message) }
         }

@@ -18,7 +18,6 @@ pub(super) enum Icon {
     Repository,
     Team,
     Room,
-    Bolt,
     Warning,
 }
 
@@ -50,7 +49,6 @@ impl Icon {
                 r#"<circle cx="6" cy="5.5" r="2.25"/><path d="M1.75 13c0-2.5 1.75-4 4.25-4s4.25 1.5 4.25 4M10.5 3.4a2.25 2.25 0 0 1 0 4.2m1.5 1.8c1.5.5 2.25 1.8 2.25 3.6"/>"#
             }
             Self::Room => r#"<path d="M2.5 13.5v-11h11v11zM2.5 7h5v6.5M10 2.5v4"/>"#,
-            Self::Bolt => r#"<path d="M9 1.75 3.5 9H8l-1 5.25L12.5 7H8z"/>"#,
             Self::Warning => r#"<path d="M8 2.25 14.25 13H1.75zM8 6.5v3M8 11.25h.01"/>"#,
         }
     }

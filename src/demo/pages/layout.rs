@@ -117,7 +117,7 @@ fn shown(notice: &Notice) -> Markup {
     html! {
         div class=(class) role=(role) {
             (icon(picture))
-            div { p class="title" { (notice.title) } p { (notice.text) } }
+            div { p class="what" { (notice.title) } p { (notice.text) } }
         }
     }
 }
@@ -146,7 +146,7 @@ pub(super) fn content(page: &Page, stale: Option<&Stale>) -> Markup {
             div class="notice waiting" role="status" {
                 (icon(Icon::Warning))
                 div {
-                    p class="title" { "GitHub does not answer" }
+                    p class="what" { "GitHub does not answer" }
                     p { (stale.why) " What stands here is what it said at " (time::of(stale.since)) " UTC." }
                 }
             }

@@ -143,3 +143,6 @@ fn led_home<'a>(address: &'a str, repository: &str, organization: &str) -> Cow<'
         None => Cow::Borrowed(address),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -268,3 +268,6 @@ impl Told {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,6 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::github::{DeployKey, Team, encoded};
-use super::icon::{Icon, icon};
 use super::place::{Place, Told};
 use super::trouble::Trouble;
 use super::{Shared, Site, control, tenants_file};
@@ -64,6 +63,16 @@ impl Try {
         }
     }
 
+    fn verb(self) -> &'static str {
+        match self {
+            Self::BreakTeam | Self::RemoveTenant => "Propose it",
+            Self::AddThirty => "Propose them",
+            Self::TakeKey => "Take it",
+            Self::LoseWebhook => "Lose it",
+            Self::Outage => "Break it",
+        }
+    }
+
     fn promise(self) -> &'static str {
         match self {
             Self::BreakTeam => {
@@ -98,14 +107,17 @@ pub(super) struct Choice {
 /// All tries as forms.
 pub(super) fn buttons(tenants: &[String], workspaces: &[String]) -> Markup {
     html! {
-        ul class="tries" {
+        ul class="rows tries" {
             @for one in Try::ALL {
                 li {
+                    h3 { (one.label()) }
+                    p class="quiet" id={ "try-" (one.word()) } { (one.promise()) }
                     form method="post" action={ "/try/" (one.word()) } {
                         (choice(one, tenants, workspaces))
-                        button aria-describedby={ "try-" (one.word()) } { (icon(Icon::Bolt)) (one.label()) }
+                        button class="small" aria-describedby={ "try-" (one.word()) } {
+                            (one.verb()) span class="unseen" { ": " (one.label()) }
+                        }
                     }
-                    p class="quiet" id={ "try-" (one.word()) } { (one.promise()) }
                 }
             }
         }

@@ -29,7 +29,7 @@ pub(super) async fn page(look: &Look<'_>) -> Result<Page, Trouble> {
         section {
             h2 class="unseen" { "Deliveries" }
             @if deliveries.is_empty() { p class="empty" { "There is none yet." } }
-            ul class="rows" { @for one in &deliveries { (row(one)) } }
+            ul class="rows log" { @for one in &deliveries { (row(one)) } }
         }
     };
     Ok(Page {
