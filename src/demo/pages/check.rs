@@ -79,7 +79,7 @@ pub(super) async fn page(site: &Site, look: &Look<'_>, id: u64) -> Result<Page, 
         header class="head" {
             p class="above" { "Check on commit " code { (short(&run.head_sha)) } }
             h1 { (run.name) }
-            p class="facts" {
+            div class="facts" {
                 (badge(mood, picture, word))
                 @if let Some(title) = &run.output.title { span { (title) } }
                 (rerun_button(&run))

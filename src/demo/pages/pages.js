@@ -4,6 +4,7 @@
 const live = document.getElementById("live");
 const follows = document.getElementById("follows");
 const news = document.getElementById("news");
+let asOf = document.querySelector(".bottom time");
 
 if (live?.dataset.source) follow();
 grow(document.getElementById("text"), document.getElementById("gutter"));
@@ -45,6 +46,7 @@ async function renew() {
   if (!fresh || fresh.dataset.version === live.dataset.version) return;
   adapt(live, fresh);
   document.title = page.title;
+  asOf.replaceWith((asOf = page.querySelector(".bottom time")));
   news.textContent = `This page has changed: ${page.querySelector("h1")?.textContent ?? page.title}.`;
 }
 

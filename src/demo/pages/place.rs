@@ -251,9 +251,10 @@ impl Told {
             ),
             Self::TakenKey => (
                 "The deploy key is gone",
-                html! { "Flux can no longer fetch this workspace. The App finds out the next time it compares everything, or at once if "
-                "its check is run again: "
-                a href=(Place::Control.address()) { "the newest commit’s tenantry/apply" } ". Then a key is back here." },
+                html! {
+                    "Flux can no longer fetch this workspace. The App compares everything now and then, whether or not it was told of "
+                    "something. Wait a moment, and a key is back here."
+                },
             ),
             Self::LostWebhook => (
                 "GitHub’s word of this pull request was lost",

@@ -47,7 +47,7 @@ pub(super) async fn page(site: &Site, look: &Look<'_>, number: u64) -> Result<Pa
                 h2 id="conversation" class="unseen" { "Conversation" }
                 ol class="timeline" {
                     (opening(site, pull))
-                    @for event in &whole.timeline { (happened(site, event)) }
+                    @for event in told(&whole) { (happened(site, event)) }
                 }
                 (comment_form(pull))
             }
@@ -140,7 +140,7 @@ fn head(pull: &Pull) -> Markup {
                     strong { (pull.user.login) }
                     @match pull.state() {
                         PullState::Open => " wants to merge ",
-                        PullState::Merged => " had merged ",
+                        PullState::Merged => " merged ",
                         PullState::Closed => " wanted to merge ",
                     }
                     (commits) " into " code { (pull.base.branch) } " from " code { (pull.head.branch) }
@@ -191,6 +191,13 @@ fn opening(site: &Site, pull: &Pull) -> Markup {
             }
         }
     }
+}
+
+/// The timeline without what goes without saying: a merge closes.
+fn told(whole: &Whole) -> impl Iterator<Item = &Event> {
+    let merged = whole.pull.state() == PullState::Merged;
+    let events = whole.timeline.iter();
+    events.filter(move |event| !(merged && event.kind == "closed"))
 }
 
 fn happened(site: &Site, event: &Event) -> Markup {

@@ -395,8 +395,8 @@ async fn a_lost_webhook_is_listed_and_sent_again() {
     let tried = world.post("/try/lose-webhook", &[]);
     assert_eq!(tried.location(), "/pulls/1?told=lost-webhook");
     world.github.wait_for_deliveries().await;
-    let list = world.get("/webhooks").body;
-    assert_eq!(list.matches("timed out").count(), 2, "{list}");
+    let page = world.get("/webhooks").body;
+    assert_eq!(page.matches("timed out").count(), 2, "{page}");
     let lost = world
         .github
         .deliveries()
