@@ -34,7 +34,7 @@ pub(super) fn shown(text: &str, control_repo: &str) -> Markup {
     let html = markdown_to_html_with_plugins(text, &dialect(), &plugins());
     let html = sanitised(&html, control_repo);
     // Tables are wider than a telephone: they scroll, and that is possible without a mouse, too.
-    let html = html
+    let html = without_empty_heads(&html)
         .replace(
             "<table>",
             "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Table\"><table>",
@@ -42,6 +42,21 @@ pub(super) fn shown(text: &str, control_repo: &str) -> Markup {
         .replace("</table>", "</table></div>")
         .replace("<pre>", "<pre tabindex=\"0\">");
     html! { div class="markdown" { (PreEscaped(html)) } }
+}
+
+/// A head of a column that says nothing is no head.
+fn without_empty_heads(html: &str) -> String {
+    let mut parts = html.split("<th ");
+    let mut whole = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once("></th>") {
+            Some((attributes, rest)) if !attributes.contains('>') => {
+                whole.extend(["<td ", attributes, "></td>", rest]);
+            }
+            _ => whole.extend(["<th ", part]),
+        }
+    }
+    whole.replace("<th></th>", "<td></td>")
 }
 
 fn dialect() -> Options<'static> {

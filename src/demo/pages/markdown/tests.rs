@@ -25,6 +25,14 @@ fn githubs_dialect_is_shown() {
 }
 
 #[test]
+fn a_head_that_says_nothing_is_no_head() {
+    let html = html("| | a | |\n|:--|--:|---|\n| 1 | 2 | 3 |");
+    assert!(html.contains("<td align=\"left\"></td>"), "{html}");
+    assert!(html.contains("<th align=\"right\">a</th>"), "{html}");
+    assert!(html.contains("<td></td>"), "{html}");
+}
+
+#[test]
 fn a_diff_has_its_signs_told_apart() {
     let html = html("```diff\n+ <new>\n- old\n  same\n```");
     assert!(
