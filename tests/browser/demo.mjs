@@ -100,3 +100,19 @@ export async function objections(page) {
 /** By how many pixels the page is wider than its window. */
 export const overhang = (page) =>
   page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+
+/** An entry of `tenants.yaml` with a namespace of its own name. */
+export function entry(name, { team = "ai-team", more = [] } = {}) {
+  const namespaces = [`{name: ${name}}`, ...more].join(", ");
+  return `- name: ${name}\n  namespaces: [${namespaces}]\n  githubTeams: [{name: ${team}}]\n`;
+}
+
+/** Changes the file in the editor and proposes it. */
+export async function propose(page, go, title, change) {
+  await go("/edit");
+  const text = page.locator("#text");
+  await text.fill(change(await text.inputValue()));
+  await page.getByLabel("Title").fill(title);
+  await page.getByRole("button", { name: "Propose change" }).click();
+  await page.waitForURL(/\/pulls\/\d+/);
+}

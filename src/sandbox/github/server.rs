@@ -15,7 +15,7 @@ use super::answer::{Body, Refusal, Reply};
 use super::auth::{self, Caller};
 use super::call::Call;
 use super::faults::{Effect, Fault, Faults, Moment};
-use super::limits::{Budget, Resource};
+use super::limits::Resource;
 use super::log::{Credential, Log};
 use super::model::World;
 use super::{graphql, rest};
@@ -229,8 +229,16 @@ fn answered(state: &mut Shelf, arrival: &Arrival) -> Response {
         Resource::Core
     };
     let (answer, cost) = dispatch(state, arrival, &caller, resource);
+    let mut response = finish(state, arrival, answer);
+    // What has not changed costs nothing, for those who say who they are.
+    let unchanged = response.status() == StatusCode::NOT_MODIFIED && caller != Caller::Anonymous;
+    let cost = if unchanged { 0 } else { cost };
     let budget = state.world.budgets.spend(&caller, resource, cost);
-    finish(state, arrival, answer, budget)
+    for (name, value) in budget.headers() {
+        let value = HeaderValue::try_from(value).expect("numbers and names are plain text");
+        response.headers_mut().insert(name, value);
+    }
+    response
 }
 
 fn recognise(state: &mut Shelf, arrival: &Arrival) -> Result<Caller, Refusal> {
@@ -348,12 +356,11 @@ fn moved(call: &Call<'_>, arrival: &Arrival) -> Option<Refusal> {
     )
 }
 
-fn finish(state: &mut Shelf, arrival: &Arrival, answer: Outcome, budget: Budget) -> Response {
-    let (status, body, mut headers) = match answer {
+fn finish(state: &mut Shelf, arrival: &Arrival, answer: Outcome) -> Response {
+    let (status, body, headers) = match answer {
         Ok(reply) => (reply.status, reply.body, reply.headers),
         Err(refusal) => (refusal.status, Body::Json(refusal.body()), refusal.headers),
     };
-    headers.extend(budget.headers());
     let response = build(status, &body, &headers, arrival);
     state.log.entry(arrival.sequence).status = response.status().as_u16();
     response

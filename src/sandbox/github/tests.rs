@@ -743,6 +743,23 @@ async fn the_hourly_budget_runs_out() {
 }
 
 #[tokio::test]
+async fn what_has_not_changed_costs_nothing_of_the_budget() {
+    let world = World::new().await;
+    let client = world.everything().await;
+    let first = client.get("/repos/acme/tenants").await;
+    let url = format!("{}/repos/acme/tenants", world.github.url());
+    let headers = [
+        ("authorization", client.authorization.clone()),
+        ("user-agent", "tests".to_owned()),
+        ("if-none-match", first.headers["etag"].clone()),
+    ];
+    let again = wire::send("GET", &url, &headers, &[]).await.unwrap();
+    assert_eq!(again.status, 304);
+    let remaining = "x-ratelimit-remaining";
+    assert_eq!(again.headers[remaining], first.headers[remaining]);
+}
+
+#[tokio::test]
 async fn a_merge_group_has_a_head_of_its_own() {
     let world = World::new().await;
     let (url, mut received) = receiver().await;
