@@ -57,9 +57,9 @@ test("a mistake is shown at its line, mended by another commit, planned, merged,
     await merged(page);
     await comment.getByRole("heading", { name: /1 tenant added|1 tenant live/ }).waitFor();
 
-    await page.getByRole("link", { name: "Organization" }).click();
+    await page.getByRole("link", { name: "Organization", exact: true }).click();
     const repository = page.locator("#repository-search-workspace");
-    assert.match(await repository.innerText(), /ai-team push[\s\S]*deploy key .* read-only/);
+    assert.match(await repository.innerText(), /ai-team\s+push\s+deploy key ssh-ed25519\s+read-only/);
 
     await page.getByRole("link", { name: "Cluster", exact: true }).click();
     const rooms = page.locator("section.tenant", { has: page.getByRole("heading", { name: "search", exact: true, level: 2 }) });
@@ -73,7 +73,7 @@ test("the merge button cannot be talked into what GitHub refuses", () =>
   at(
     async (page, go) => {
       await go("/");
-      await page.getByRole("button", { name: "Propose it: Misspell a team" }).click();
+      await page.getByRole("button", { name: /Misspell a team/ }).click();
       await page.getByText("tenantry/plan must have passed: it is failed.").waitFor();
       await merge(page).evaluate((button) => button.removeAttribute("disabled"));
       await merge(page).click();
@@ -89,7 +89,7 @@ test("a removal is proposed, and its plan says what is kept", () =>
   at(async (page, go) => {
     await go("/");
     await page.getByLabel("Tenant to remove").selectOption("search");
-    await page.getByRole("button", { name: "Propose it: Remove a tenant" }).click();
+    await page.getByRole("button", { name: /Remove a tenant/ }).click();
     await page.getByRole("heading", { name: /Plan: .*remov/ }).waitFor();
     assert.match(await page.locator(".diff tr.removed").first().innerText(), /name: search/);
     await page.getByRole("button", { name: "Close without a merge" }).click();
@@ -98,7 +98,7 @@ test("a removal is proposed, and its plan says what is kept", () =>
 test("thirty tenants are proposed, merged, and all there", () =>
   at(async (page, go) => {
     await go("/");
-    await page.getByRole("button", { name: "Propose them: Add thirty tenants" }).click();
+    await page.getByRole("button", { name: /Add thirty tenants/ }).click();
     await page.getByRole("heading", { name: "Plan: 30 tenants added" }).waitFor();
     await merged(page);
     await go("/organization");
@@ -111,7 +111,7 @@ test("a deploy key that somebody takes away comes back", () =>
   at(async (page, go) => {
     await go("/");
     await page.getByLabel("Repository whose key goes").selectOption("search-workspace");
-    await page.getByRole("button", { name: "Take it: Take a deploy key away" }).click();
+    await page.getByRole("button", { name: /Take a deploy key away/ }).click();
     const repository = page.locator("#repository-search-workspace");
     await repository.getByText("deploy key").waitFor({ state: "detached" });
     await repository.getByText("deploy key").waitFor();
@@ -120,7 +120,7 @@ test("a deploy key that somebody takes away comes back", () =>
 test("a lost webhook is sent again, and the plan comes as if nothing had been", () =>
   at(async (page, go) => {
     await go("/");
-    await page.getByRole("button", { name: "Lose it: Lose the next webhook" }).click();
+    await page.getByRole("button", { name: /Lose the next webhook/ }).click();
     const pull = page.url();
     await page.getByText("tenantry/plan must have passed: it is expected.").waitFor();
     await page.getByRole("link", { name: "Send the delivery again" }).click();
@@ -136,7 +136,7 @@ test("an outage is told, what was known stays, and the plan comes all the same",
   at(
     async (page, go) => {
       await go("/");
-      await page.getByRole("button", { name: "Break it: Break GitHub for ten seconds" }).click();
+      await page.getByRole("button", { name: /Break GitHub for ten seconds/ }).click();
       await page.getByText("It answers 502.").waitFor();
       assert.match(await page.locator("h1").innerText(), /Add weather/);
       await page.getByText("It answers 502.").waitFor({ state: "detached" });
