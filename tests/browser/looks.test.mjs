@@ -28,7 +28,7 @@ before(async () => {
   pages.set("mistake", page.url());
   await page.getByRole("link", { name: "tenantry/plan" }).first().click();
   pages.set("check", page.url());
-  await propose(page, go, "Add search", (text) => text + entry("search", { more: ["{name: search-dev}"] }));
+  await propose(page, go, "Add shop", (text) => text + entry("shop", { more: ["{name: shop-dev}"] }));
   await page.getByText("It can be merged.").waitFor();
   pages.set("pull", page.url());
   for (const [name, path] of [
