@@ -13,10 +13,8 @@ export const PATIENCE = 60_000;
 
 const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-/** Starts `tenantry demo`, or takes the one at TENANTRY_TEST_DEMO_URL; gives its address and a way to end it. */
+/** Starts `tenantry demo`; gives its address and a way to end it. */
 export async function startDemo() {
-  const running = process.env.TENANTRY_TEST_DEMO_URL;
-  if (running) return { url: running, stop: async () => {} };
   const program = process.env.TENANTRY_TEST_PROGRAM;
   assert(program, "TENANTRY_TEST_PROGRAM names the program; tests/browser/run sets it");
   const demo = spawn(program, ["demo"], { stdio: ["ignore", "pipe", "inherit"] });
@@ -49,6 +47,7 @@ export function startBrowser() {
   return chromium.launch({
     executablePath: process.env.TENANTRY_TEST_CHROMIUM ?? "/usr/bin/chromium",
     args: [
+      // It sees the demo's own pages and nothing else, and in many containers its sandbox does not start.
       "--no-sandbox",
       "--disable-gpu",
       "--no-first-run",
