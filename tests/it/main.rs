@@ -9,7 +9,6 @@ mod command;
 mod faults;
 mod held;
 mod merge;
-mod pages_dev;
 mod pull_request;
 mod queue;
 mod webhook;

@@ -24,7 +24,7 @@ use crate::cluster::Cluster;
 const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) struct World {
-    pub(crate) github: Arc<GitHub>,
+    pub(crate) github: GitHub,
     pub(crate) cluster: &'static Cluster,
     registered: Registered,
     app: Option<Process>,
@@ -41,7 +41,7 @@ impl World {
         static WORLDS: AtomicU32 = AtomicU32::new(1);
         let cluster = Cluster::shared_or_skip()?;
         installed(cluster);
-        let github = Arc::new(GitHub::start().await);
+        let github = GitHub::start().await;
         github.set_merge_delay(Duration::from_millis(20));
         let number = WORLDS.fetch_add(1, Ordering::Relaxed);
         let (permissions, events) = manifest();
@@ -178,7 +178,7 @@ impl World {
                 // Shorter than the pauses of `settled`, which would end between two looks.
                 merge_commit: Duration::from_millis(10),
                 tries: [soon, soon],
-                retry: Duration::from_secs(1),
+                retry: 4 * soon,
                 resync: self.resync,
             },
         }
@@ -443,6 +443,7 @@ impl World {
         self.settled().await;
         self.stop().await;
         assert_eq!(self.github.unknown_requests(), Vec::<String>::new());
+        self.github.stop();
     }
 }
 
