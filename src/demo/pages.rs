@@ -8,7 +8,7 @@
 //!   place.rs        which pages there are    layout.rs  what all of them share    live.rs  tells a page of its changes
 //!   control.rs edit.rs pull.rs check.rs organization.rs cluster.rs webhooks.rs    a page each
 //!   tries.rs        what one may try         tenants_file.rs  the edits behind it
-//!   github.rs kubernetes.rs                  the two APIs
+//!   github.rs kubernetes.rs trouble.rs       the two APIs, and what goes wrong with them
 //!   markdown.rs diff.rs yaml.rs icon.rs time.rs                                   how things are shown
 //! ```
 
@@ -122,6 +122,7 @@ pub fn router(sources: Sources, tricks: Tricks) -> Router {
         .route("/pages.js", get(layout::script))
         .route("/icon.svg", get(layout::icon_file))
         .fallback(get(show))
+        .method_not_allowed_fallback(back)
         .layer(middleware::from_fn(guard))
         .with_state(site)
 }
@@ -132,6 +133,16 @@ async fn show(State(site): State<Shared>, uri: Uri) -> Response {
         Some(place) => site.framed(&place, Told::in_query(uri.query())).await,
         None => Trouble::missing("There is no page at this address.").into_response(),
     }
+}
+
+/// The address of a form is no page: whoever comes there is led to the page that has it.
+async fn back(uri: Uri) -> Redirect {
+    let parent = uri
+        .path()
+        .rsplit_once('/')
+        .map_or("/", |(parent, _)| parent);
+    let place = parent.parse().ok().and_then(|parent| Place::at(&parent));
+    Redirect::to(&place.unwrap_or(Place::Control).address())
 }
 
 impl Site {

@@ -65,8 +65,13 @@ impl Frame<'_> {
         }
     }
 
+    /// Whether one is at a page, or somewhere below it.
+    fn current(&self, section: Section, place: &Place) -> Option<&'static str> {
+        let below = self.place.section() == section;
+        below.then_some(if self.place == place { "page" } else { "true" })
+    }
+
     fn top(&self) -> Markup {
-        let here = self.place.section();
         html! {
             header class="top" {
                 div class="wrap" {
@@ -84,7 +89,7 @@ impl Frame<'_> {
                         ul {
                             @for (section, name, place) in Section::ALL {
                                 li {
-                                    a href=(place.address()) aria-current=[(section == here).then_some("page")] { (name) }
+                                    a href=(place.address()) aria-current=[self.current(section, &place)] { (name) }
                                 }
                             }
                         }

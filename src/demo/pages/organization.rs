@@ -140,12 +140,25 @@ fn team_row(whole: &WholeTeam) -> Markup {
             p class="facts" {
                 @if whole.people.is_empty() { span class="quiet" { "nobody yet" } }
                 @for person in &whole.people { span class="chip" { (person.login) } }
-                span class="quiet" {
-                    @match whole.repositories.len() {
-                        0 => "no repository",
-                        1 => "1 repository",
-                        count => { (count) " repositories" },
-                    }
+            }
+            (permissions(whole))
+        }
+    }
+}
+
+/// What a team may do, repository by repository.
+fn permissions(whole: &WholeTeam) -> Markup {
+    let count = match whole.repositories.len() {
+        0 => return html! { p class="facts quiet" { "no repository" } },
+        1 => "1 repository".to_owned(),
+        count => format!("{count} repositories"),
+    };
+    html! {
+        details id={ "permissions-" (whole.team.slug) } {
+            summary { (count) span class="unseen" { " of " (whole.team.name) } }
+            ul class="facts" {
+                @for one in &whole.repositories {
+                    li class="chip" { (one.name) " " strong { (one.permission()) } }
                 }
             }
         }

@@ -188,6 +188,8 @@ async fn the_pages_answer_to_their_own_address_alone() {
     );
     assert!(!page.body.contains("style=") && !page.body.contains("<script>"));
     assert_eq!(world.get("/nowhere").status, 404);
+    assert_eq!(world.get("/pulls/7/merge").location(), "/pulls/7");
+    assert_eq!(world.get("/try/outage").location(), "/");
 }
 
 #[tokio::test(flavor = "multi_thread")]
