@@ -37,7 +37,7 @@ async function merged(page) {
 test("a mistake is shown at its line, mended by another commit, planned, merged, and seen on both sides", () =>
   at(async (page, go) => {
     await propose(page, go, "Add search", (text) => text + entry("search", { team: "ai-taem" }));
-    await page.getByText("tenantry/plan must have passed: it is failed.").waitFor();
+    await page.getByText("tenantry/plan must have passed: it has failed.").waitFor();
     assert(await merge(page).isDisabled(), "what is wrong cannot be merged");
     const line = page.locator(".diff tr.added", { hasText: "ai-taem" });
     const remark = page.locator(".diff tr.added:has-text('ai-taem') + tr.remark");
@@ -74,7 +74,7 @@ test("the merge button cannot be talked into what GitHub refuses", () =>
     async (page, go) => {
       await go("/");
       await page.getByRole("button", { name: /Misspell a team/ }).click();
-      await page.getByText("tenantry/plan must have passed: it is failed.").waitFor();
+      await page.getByText("tenantry/plan must have passed: it has failed.").waitFor();
       await merge(page).evaluate((button) => button.removeAttribute("disabled"));
       await merge(page).click();
       const refusal = page.getByRole("alert");

@@ -24,7 +24,7 @@ before(async () => {
   const { page, go, end } = await person(browser, demo.url);
   await go("/");
   await page.getByRole("button", { name: /Misspell a team/ }).click();
-  await page.getByText("it is failed.").waitFor();
+  await page.getByText("it has failed.").waitFor();
   pages.set("mistake", page.url());
   await page.getByRole("link", { name: "tenantry/plan" }).first().click();
   pages.set("check", page.url());

@@ -292,7 +292,8 @@ fn fit_to_show(mut object: Value, kind: Kind) -> Value {
     }
     if kind == SECRETS {
         for part in ["data", "stringData"] {
-            for value in object[part].as_object_mut().into_iter().flatten() {
+            let values = object.get_mut(part).and_then(Value::as_object_mut);
+            for value in values.into_iter().flatten() {
                 *value.1 = Value::String(hidden(value.1));
             }
         }

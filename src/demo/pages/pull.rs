@@ -358,7 +358,15 @@ fn obstacle(whole: &Whole) -> Option<String> {
         .find(|(_, state)| !state.is_met());
     if let Some((name, state)) = unmet {
         let (_, _, word) = state.shown();
-        return Some(format!("{name} must have passed: it is {word}."));
+        let how = match state {
+            CheckState::Failed => "has",
+            CheckState::NeedsAction => "still",
+            CheckState::Waiting
+            | CheckState::Running
+            | CheckState::Passed
+            | CheckState::Neutral => "is",
+        };
+        return Some(format!("{name} must have passed: it {how} {word}."));
     }
     match whole.pull.mergeable_state.as_deref() {
         Some("dirty") => Some("It is in conflict with its base: make a new commit.".to_owned()),

@@ -26,6 +26,12 @@ fn what_is_secret_is_not_shown() {
 }
 
 #[test]
+fn what_an_object_has_not_is_not_added() {
+    let secret = json!({"metadata": {"name": "git-auth"}, "data": {}});
+    assert_eq!(fit_to_show(secret.clone(), SECRETS), secret);
+}
+
+#[test]
 fn a_tenant_begins_with_its_control_room() {
     let namespace = |name: &str, tenant: Option<&str>| json!({"metadata": {"name": name, "labels": {"app.kubernetes.io/instance": tenant}}});
     let namespaces = vec![
