@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::auth::reaches;
 use super::model::{AppRecord, Id, Installation, World};
 use super::node_id::Node;
+use super::traffic::Webhook;
 use super::{view, wire};
 
 /// GitHub gives a receiver this long to answer.
@@ -77,6 +78,16 @@ pub(super) struct Parcel {
 }
 
 impl Parcel {
+    pub(super) fn as_sent(&self) -> Webhook {
+        let headers = self.headers.iter();
+        Webhook {
+            headers: headers
+                .map(|(name, value)| ((*name).to_owned(), value.clone()))
+                .collect(),
+            body: self.body.clone(),
+        }
+    }
+
     /// Sends it and gives the place of its delivery with the outcome.
     pub(super) async fn send(self) -> (usize, Outcome) {
         let sending = wire::send("POST", &self.url, &self.headers, &self.body);
