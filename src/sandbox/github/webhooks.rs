@@ -10,6 +10,7 @@ use super::auth::reaches;
 use super::clock;
 use super::model::{AppRecord, Id, Installation, World};
 use super::node_id::Node;
+use super::traffic::Webhook;
 use super::{view, wire};
 
 /// GitHub gives a receiver this long to answer.
@@ -124,6 +125,17 @@ pub(super) struct Arrived {
 }
 
 impl Parcel {
+    /// What goes over the wire, unless it gets lost.
+    pub(super) fn as_sent(&self) -> Option<Webhook> {
+        let headers = self.headers.iter();
+        (!self.lost).then(|| Webhook {
+            headers: headers
+                .map(|(name, value)| ((*name).to_owned(), value.clone()))
+                .collect(),
+            body: self.body.clone(),
+        })
+    }
+
     /// Sends it, unless it is to be lost.
     pub(super) async fn send(self) -> Arrived {
         let (at, started) = (clock::stamp_now(), Instant::now());
@@ -250,10 +262,11 @@ impl World {
         let account = about
             .account
             .or_else(|| Some(self.repository(about.repository?).owner));
+        let action = payload["action"].as_str().unwrap_or_default();
         let listeners: Vec<Id> = self
             .installations
             .values()
-            .filter(|one| Some(one.account) == account && self.hears(one, event, about))
+            .filter(|one| Some(one.account) == account && self.hears(one, (event, action), about))
             .map(|one| one.id)
             .collect();
         for installation in listeners {
@@ -262,14 +275,19 @@ impl World {
         }
     }
 
-    fn hears(&self, installation: &Installation, event: &str, about: About) -> bool {
+    fn hears(
+        &self,
+        installation: &Installation,
+        (event, action): (&str, &str),
+        about: About,
+    ) -> bool {
         let app = &self.apps[&installation.app];
         let repository = about.repository.map(|id| self.repository(id));
         installation.suspended_at.is_none()
             && about.only_app.is_none_or(|only| only == app.id)
             && app.events.iter().any(|one| one == event)
             && repository.is_none_or(|repository| installation.covers(repository))
-            && needed_permissions(event)
+            && permissions_to_hear(event, action)
                 .iter()
                 .any(|(name, level)| reaches(installation.permissions.get(*name), level))
     }
@@ -286,7 +304,7 @@ impl World {
         if let Some(repository) = about.repository {
             let shown = match event {
                 "push" => view::pushed_repository(self, repository),
-                _ => view::repository(self, repository),
+                _ => view::told_repository(self, repository),
             };
             whole.insert("repository".into(), shown);
         }
@@ -390,6 +408,16 @@ pub(super) fn needed_permissions(event: &str) -> &'static [(&'static str, &'stat
         "team" | "team_add" | "membership" | "organization" => &[("members", "read")],
         "member" => &[("members", "read"), ("metadata", "read")],
         _ => &[("metadata", "read")],
+    }
+}
+
+/// Any one of these lets an App be told: who is asked to check must be able to.
+fn permissions_to_hear(event: &str, action: &str) -> &'static [(&'static str, &'static str)] {
+    match (event, action) {
+        ("check_run" | "check_suite", "requested" | "rerequested" | "requested_action") => {
+            &[("checks", "write")]
+        }
+        _ => needed_permissions(event),
     }
 }
 

@@ -3,11 +3,9 @@
 use serde_json::{Value, json};
 
 use super::super::git::{File, PathChange, change_hunks, unified};
-use super::super::model::{
-    CheckRun, CheckSuite, Comment, Deed, Id, Pull, PullEvent, PullState, Reaction, World,
-};
+use super::super::model::{CheckRun, CheckSuite, Comment, Id, Pull, PullState, Reaction, World};
 use super::super::node_id::Node;
-use super::{WEB, account, app, extend, git_commit, repository, simple_commit};
+use super::{WEB, account, app, extend, repository, simple_commit};
 
 fn address(world: &World, repository: Id) -> String {
     format!("{}/repos/{}", world.root, world.full_name(repository))
@@ -362,14 +360,10 @@ pub(in super::super) fn annotation(world: &World, run: &CheckRun, sent: &Value) 
     })
 }
 
-pub(in super::super) fn check_suite(world: &World, suite: &CheckSuite) -> Value {
+/// A check suite inside of a check run.
+pub(in super::super) fn simple_check_suite(world: &World, suite: &CheckSuite) -> Value {
     let of = suite.repository;
-    let own = format!("{}/check-suites/{}", address(world, of), suite.id);
-    let runs: Vec<&CheckRun> = world
-        .check_runs
-        .values()
-        .filter(|run| run.suite == suite.id)
-        .collect();
+    let runs = runs_of(world, suite);
     let status = match runs.as_slice() {
         [] => "queued",
         runs if runs.iter().all(|run| run.status == "completed") => "completed",
@@ -390,86 +384,41 @@ pub(in super::super) fn check_suite(world: &World, suite: &CheckSuite) -> Value 
         "head_sha": suite.head_sha,
         "status": status,
         "conclusion": conclusion,
-        "url": own,
+        "url": format!("{}/check-suites/{}", address(world, of), suite.id),
         "before": null,
         "after": suite.head_sha,
         "pull_requests": pulls_of_commit(world, of, &suite.head_sha),
         "app": app(world, suite.app),
         "created_at": suite.created_at,
         "updated_at": suite.created_at,
-        "rerequestable": true,
-        "runs_rerequestable": true,
-        "latest_check_runs_count": runs.len(),
-        "check_runs_url": format!("{own}/check-runs"),
-        "head_commit": simple_commit(world, of, &suite.head_sha),
-        "repository": repository(world, of),
     })
 }
 
-// ── the timeline ──
-
-/// A pull's events, commits and comments, oldest first.
-pub(in super::super) fn timeline(world: &World, of: Id, number: u64) -> Vec<Value> {
-    let pull = &world.repository(of).pulls[&number];
-    let present = world.pull_commits(of, pull);
-    let events = pull
-        .events
-        .iter()
-        .filter(|event| match &event.deed {
-            Deed::Committed(oid) => present.contains(oid),
-            _ => true,
-        })
-        .map(|event| (event.id, pull_event(world, of, event)));
-    let comments = world
-        .comments_on(of, number)
-        .map(|one| (one.id, timeline_comment(world, one)));
-    let mut lines: Vec<(Id, Value)> = events.chain(comments).collect();
-    lines.sort_by_key(|(id, _)| *id);
-    lines.into_iter().map(|(_, line)| line).collect()
+fn runs_of<'a>(world: &'a World, suite: &CheckSuite) -> Vec<&'a CheckRun> {
+    let runs = world.check_runs.values();
+    runs.filter(|run| run.suite == suite.id).collect()
 }
 
-fn timeline_comment(world: &World, of: &Comment) -> Value {
-    let mut shown = comment(world, of);
-    shown["event"] = json!("commented");
-    shown["actor"] = account(world, of.author);
+/// A check suite as a webhook tells of it; the repository stands beside it.
+pub(in super::super) fn check_suite(world: &World, suite: &CheckSuite) -> Value {
+    let of = suite.repository;
+    let mut shown = simple_check_suite(world, suite);
+    extend(
+        &mut shown,
+        json!({
+            "rerequestable": true,
+            "runs_rerequestable": true,
+            "latest_check_runs_count": runs_of(world, suite).len(),
+            "check_runs_url": format!("{}/check-suites/{}/check-runs", address(world, of), suite.id),
+            "head_commit": simple_commit(world, of, &suite.head_sha),
+        }),
+    );
     shown
 }
 
-fn pull_event(world: &World, of: Id, event: &PullEvent) -> Value {
-    let (name, prefix, commit) = match &event.deed {
-        Deed::Committed(oid) => {
-            let mut shown = git_commit(world, of, oid);
-            shown["event"] = json!("committed");
-            return shown;
-        }
-        Deed::ForcePushed(oid) => ("head_ref_force_pushed", "HRFPE", Some(oid)),
-        Deed::Renamed { .. } => ("renamed", "RTE", None),
-        Deed::Retargeted => ("base_ref_changed", "BRCE", None),
-        Deed::Merged(oid) => ("merged", "ME", Some(oid)),
-        Deed::Closed => ("closed", "CE", None),
-        Deed::Reopened => ("reopened", "REE", None),
-        Deed::HeadDeleted => ("head_ref_deleted", "HRDE", None),
-    };
-    let address = address(world, of);
-    let mut shown = json!({
-        "id": event.id,
-        "node_id": Node::Event { prefix, id: event.id }.id(),
-        "url": format!("{address}/issues/events/{}", event.id),
-        "actor": account(world, event.actor),
-        "event": name,
-        "commit_id": commit,
-        "commit_url": commit.map(|oid| format!("{address}/commits/{oid}")),
-        "created_at": event.created_at,
-        "performed_via_github_app": null,
-    });
-    match &event.deed {
-        Deed::Renamed { from, to } => shown["rename"] = json!({"from": from, "to": to}),
-        Deed::Closed | Deed::Reopened => shown["state_reason"] = Value::Null,
-        Deed::Committed(_)
-        | Deed::ForcePushed(_)
-        | Deed::Retargeted
-        | Deed::Merged(_)
-        | Deed::HeadDeleted => {}
-    }
-    shown
+/// A check suite as REST shows it.
+pub(in super::super) fn check_suite_full(world: &World, suite: &CheckSuite) -> Value {
+    let mut full = check_suite(world, suite);
+    full["repository"] = repository(world, suite.repository);
+    full
 }
