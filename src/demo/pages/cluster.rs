@@ -9,7 +9,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::icon::{Icon, Mood, badge, icon};
-use super::kubernetes::{INSIDE, Kind, NAMESPACES, SECRETS, TENANT, TENANTS};
+use super::kubernetes::{INSIDE, Kind, NAMESPACES, SECRETS, TENANTS, tenant_of};
 use super::place::{ObjectPlace, Place};
 use super::trouble::Trouble;
 use super::{Page, Site, yaml};
@@ -85,7 +85,7 @@ fn house(
     }
     for namespace in namespaces {
         let room = name(&namespace).to_owned();
-        let Some(owner) = namespace["metadata"]["labels"][TENANT].as_str() else {
+        let Some(owner) = tenant_of(&namespace).map(ToOwned::to_owned) else {
             others.push(room);
             continue;
         };
@@ -94,7 +94,7 @@ fn house(
             let objects = objects.filter(|one| one["metadata"]["namespace"] == room.as_str());
             objects.cloned().collect()
         };
-        let rooms = &mut house.entry(owner.to_owned()).or_default().rooms;
+        let rooms = &mut house.entry(owner).or_default().rooms;
         rooms.push(Room {
             objects: inside.iter().map(here).collect(),
             namespace,

@@ -204,20 +204,18 @@ impl GitHub {
         }
         let request = request.body(String::new()).expect("paths are encoded");
         let (status, headers, body) = self.send(request).await?;
-        if let (StatusCode::NOT_MODIFIED, Some(known)) = (status, known) {
-            return Ok(Kept { at: now(), ..known });
-        }
-        if !status.is_success() {
-            return Err(refusal(status, &body));
-        }
-        let answer = Kept {
-            tag: headers
-                .get(ETAG)
-                .cloned()
-                .unwrap_or(HeaderValue::from_static("")),
-            body,
-            next: next_page(&headers),
-            at: now(),
+        let answer = match (status, known) {
+            (StatusCode::NOT_MODIFIED, Some(known)) => Kept { at: now(), ..known },
+            (status, _) if !status.is_success() => return Err(refusal(status, &body)),
+            _ => Kept {
+                tag: headers
+                    .get(ETAG)
+                    .cloned()
+                    .unwrap_or(HeaderValue::from_static("")),
+                body,
+                next: next_page(&headers),
+                at: now(),
+            },
         };
         let mut kept = self.kept();
         if kept.len() >= MOST_KEPT {

@@ -16,8 +16,14 @@ const PAGE: u32 = 500;
 /// What Tenantry made carries this.
 const OURS: &str = "app.kubernetes.io%2Fmanaged-by%3Dtenantry";
 
-/// The label that names an object's tenant.
-pub(super) const TENANT: &str = "app.kubernetes.io/instance";
+/// The tenant that an object is labelled with, if Tenantry made it.
+pub(super) fn tenant_of(object: &Value) -> Option<&str> {
+    let labels = &object["metadata"]["labels"];
+    let ours = labels["app.kubernetes.io/managed-by"] == "tenantry";
+    labels["app.kubernetes.io/instance"]
+        .as_str()
+        .filter(|_| ours)
+}
 
 pub(super) struct Cluster {
     client: kube::Client,

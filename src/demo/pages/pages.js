@@ -27,6 +27,8 @@ function follow() {
         // What changed meanwhile has a version of its own; the server will say it.
         if (wanted === asked) break;
       }
+    } catch {
+      say("off", "The demo does not answer. Is it still running?");
     } finally {
       fetching = false;
     }

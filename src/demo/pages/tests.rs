@@ -49,7 +49,7 @@ async fn serve(router: Router) -> SocketAddr {
 
 /// A cluster that knows namespaces and one Secret.
 async fn cluster(uri: Uri) -> Response {
-    let namespace = json!({"metadata": {"name": "tenant-one", "labels": {"app.kubernetes.io/instance": "one"}}});
+    let namespace = json!({"metadata": {"name": "tenant-one", "labels": {"app.kubernetes.io/managed-by": "tenantry", "app.kubernetes.io/instance": "one"}}});
     let secret = json!({
         "metadata": {"name": "git-auth", "namespace": "tenant-one"},
         "data": {"identity": "dG9wIHNlY3JldA=="},
