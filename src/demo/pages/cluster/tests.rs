@@ -33,7 +33,11 @@ fn what_an_object_has_not_is_not_added() {
 
 #[test]
 fn a_tenant_begins_with_its_control_room() {
-    let namespace = |name: &str, tenant: Option<&str>| json!({"metadata": {"name": name, "labels": {"app.kubernetes.io/instance": tenant}}});
+    let namespace = |name: &str, maker: &str| {
+        let labels =
+            json!({"app.kubernetes.io/managed-by": maker, "app.kubernetes.io/instance": "ai-team"});
+        json!({"metadata": {"name": name, "labels": labels}})
+    };
     let namespaces = vec![
         namespace("ai", "tenantry"),
         namespace("helms", "Helm"),
