@@ -1,0 +1,188 @@
+//! The engine by itself: what reading, wanting, comparing and telling cost, and how that grows with the file.
+//!
+//! `cargo bench --bench engine`. Every stage is timed at three sizes, with what it allocates; in the end stands the
+//! exponent by which each grows, 1 being linear.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hint::black_box;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use divan::{AllocProfiler, Bencher};
+use jiff::Timestamp;
+use tenantry::desired;
+use tenantry::names::TenantName;
+use tenantry::object::Object;
+use tenantry::observed::{Observed, Ownership, Sighting};
+use tenantry::plan::{self, Plan};
+use tenantry::render::{check, comment, comment::Setting};
+use tenantry::surroundings::Surroundings;
+use tenantry::tenants::{self, Context, Parsed};
+
+#[path = "fleet.rs"]
+mod fleet;
+
+#[global_allocator]
+static ALLOCATOR: AllocProfiler = AllocProfiler::system();
+
+const SIZES: [usize; 3] = [10, 1_000, 10_000];
+const COMMIT: &str = "3f2c1ab0000000000000000000000000000000ff";
+
+/// The shortest time of each stage at each size.
+static TIMES: Mutex<BTreeMap<(&str, usize), Duration>> = Mutex::new(BTreeMap::new());
+
+fn main() {
+    divan::main();
+    let times = TIMES.lock().expect("nobody panics with the times");
+    let stages: BTreeSet<_> = times.keys().map(|(stage, _)| *stage).collect();
+    for stage in stages {
+        let points =
+            SIZES.map(|size| (size, times.get(&(stage, size)).copied().unwrap_or_default()));
+        println!(
+            "{stage:>12} grows with the file to the power of {:.2}",
+            exponent(&points)
+        );
+    }
+}
+
+/// The slope of the straight line nearest to the points, both axes being logarithmic.
+#[expect(clippy::cast_precision_loss, reason = "sizes are small")]
+fn exponent(points: &[(usize, Duration)]) -> f64 {
+    let logs: Vec<_> = points
+        .iter()
+        .map(|(size, time)| ((*size as f64).ln(), time.as_secs_f64().ln()))
+        .collect();
+    let count = logs.len() as f64;
+    let mean = |pick: fn(&(f64, f64)) -> f64| logs.iter().map(pick).sum::<f64>() / count;
+    let (x, y) = (mean(|point| point.0), mean(|point| point.1));
+    let covariance: f64 = logs.iter().map(|point| (point.0 - x) * (point.1 - y)).sum();
+    covariance / logs.iter().map(|point| (point.0 - x).powi(2)).sum::<f64>()
+}
+
+fn timed<T>(stage: &'static str, tenants: usize, work: impl FnOnce() -> T) -> T {
+    let started = Instant::now();
+    let result = black_box(work());
+    let took = started.elapsed();
+    let mut times = TIMES.lock().expect("nobody panics with the times");
+    let shortest = times.entry((stage, tenants)).or_insert(took);
+    *shortest = took.min(*shortest);
+    result
+}
+
+#[divan::bench(args = SIZES, sample_count = 10, max_time = 2)]
+fn parse_and_validate(bencher: Bencher, tenants: usize) {
+    let (text, context) = (fleet::file(tenants), context());
+    bencher.bench(|| timed("validate", tenants, || tenants::parse(&text, &context)));
+}
+
+/// All objects of every tenant, one tenant at a time.
+#[divan::bench(args = SIZES, sample_count = 10, max_time = 2)]
+fn desire(bencher: Bencher, tenants: usize) {
+    let (parsed, surroundings) = (parsed(tenants), surroundings());
+    bencher.bench(|| {
+        timed("desire", tenants, || {
+            let objects = parsed
+                .sound
+                .tenants
+                .values()
+                .map(|entry| desired::of(entry, &surroundings, COMMIT).objects.len());
+            objects.sum::<usize>()
+        })
+    });
+}
+
+/// Every tenant wanted anew and compared with what is there, in which nothing differs.
+#[divan::bench(args = SIZES, sample_count = 10, max_time = 2)]
+fn desire_and_plan(bencher: Bencher, tenants: usize) {
+    let (parsed, surroundings) = (parsed(tenants), surroundings());
+    bencher.bench(|| {
+        timed("plan", tenants, || {
+            planned(&parsed, &surroundings, |object| Sighting::Present {
+                object: object.clone(),
+                ownership: Ownership::Ours,
+            })
+        })
+    });
+}
+
+/// The comment and the check of a pull request that adds every tenant.
+#[divan::bench(args = SIZES, sample_count = 10, max_time = 2)]
+fn render(bencher: Bencher, tenants: usize) {
+    let (parsed, surroundings) = (parsed(tenants), surroundings());
+    let plan = plan::foresee(planned(&parsed, &surroundings, |_| Sighting::Absent));
+    let lines = BTreeMap::new();
+    let setting = setting(&lines);
+    bencher.bench(|| {
+        timed("render", tenants, || {
+            (
+                comment::plan_comment(&plan, &setting),
+                check::plan_check(&plan),
+            )
+        })
+    });
+}
+
+fn planned(
+    parsed: &Parsed,
+    surroundings: &Surroundings,
+    sighting: impl Fn(&Object) -> Sighting,
+) -> Plan {
+    let mut plan = Plan::default();
+    for entry in parsed.sound.tenants.values() {
+        let desired = desired::of(entry, surroundings, COMMIT);
+        let sightings = desired
+            .objects
+            .iter()
+            .map(|(id, object)| (id.clone(), sighting(object)));
+        let observed = Observed {
+            sightings: sightings.collect(),
+            ..Observed::default()
+        };
+        plan.add(
+            entry.name.clone(),
+            plan::of_tenant(None, &desired, &observed),
+        );
+    }
+    plan
+}
+
+fn setting(lines: &BTreeMap<TenantName, usize>) -> Setting<'_> {
+    Setting {
+        file: "tenants.yaml",
+        pull: Some(1),
+        head: COMMIT,
+        base_branch: "main",
+        base: COMMIT,
+        at: Timestamp::UNIX_EPOCH,
+        lines,
+        base_lines: lines,
+        details: None,
+        before: None,
+        retry_at: None,
+    }
+}
+
+fn parsed(tenants: usize) -> Parsed {
+    let parsed = tenants::parse(&fleet::file(tenants), &context());
+    assert_eq!(
+        (parsed.sound.tenants.len(), parsed.findings.len()),
+        (tenants, 0)
+    );
+    parsed
+}
+
+fn context() -> Context {
+    Context {
+        control_repository: "acme/tenants".parse().expect("a name"),
+        organizations: BTreeSet::new(),
+    }
+}
+
+fn surroundings() -> Surroundings {
+    Surroundings {
+        organization: "acme".parse().expect("a login"),
+        control_repository: "acme/tenants".parse().expect("a name"),
+        cluster: "default".to_owned(),
+        git_host: "github.com".to_owned(),
+    }
+}
