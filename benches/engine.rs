@@ -5,19 +5,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hint::black_box;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use divan::{AllocProfiler, Bencher};
 use jiff::Timestamp;
-use tenantry::desired;
+use tenantry::desired::{self, Wish};
 use tenantry::names::TenantName;
-use tenantry::object::Object;
-use tenantry::observed::{Observed, Ownership, Sighting};
+use tenantry::observed::{Observed, Sighting};
 use tenantry::plan::{self, Plan};
 use tenantry::render::{check, comment, comment::Setting};
 use tenantry::surroundings::Surroundings;
-use tenantry::tenants::{self, Context, Parsed};
+use tenantry::tenants::{self, Context, Parsed, Tenant};
 
 #[path = "fleet.rs"]
 mod fleet;
@@ -81,12 +80,10 @@ fn desire(bencher: Bencher, tenants: usize) {
     let (parsed, surroundings) = (parsed(tenants), surroundings());
     bencher.bench(|| {
         timed("desire", tenants, || {
-            let objects = parsed
-                .sound
-                .tenants
-                .values()
-                .map(|entry| desired::of(entry, &surroundings, COMMIT).objects.len());
-            objects.sum::<usize>()
+            let entries = parsed.sound.tenants.values();
+            entries
+                .map(|entry| wish(entry, &surroundings).objects().len())
+                .sum::<usize>()
         })
     });
 }
@@ -97,10 +94,7 @@ fn desire_and_plan(bencher: Bencher, tenants: usize) {
     let (parsed, surroundings) = (parsed(tenants), surroundings());
     bencher.bench(|| {
         timed("plan", tenants, || {
-            planned(&parsed, &surroundings, |object| Sighting::Present {
-                object: object.clone(),
-                ownership: Ownership::Ours,
-            })
+            planned(&parsed, &surroundings, &Sighting::AsWanted)
         })
     });
 }
@@ -109,7 +103,7 @@ fn desire_and_plan(bencher: Bencher, tenants: usize) {
 #[divan::bench(args = SIZES, sample_count = 10, max_time = 2)]
 fn render(bencher: Bencher, tenants: usize) {
     let (parsed, surroundings) = (parsed(tenants), surroundings());
-    let plan = plan::foresee(planned(&parsed, &surroundings, |_| Sighting::Absent));
+    let plan = plan::foresee(planned(&parsed, &surroundings, &Sighting::Absent));
     let lines = BTreeMap::new();
     let setting = setting(&lines);
     bencher.bench(|| {
@@ -122,18 +116,14 @@ fn render(bencher: Bencher, tenants: usize) {
     });
 }
 
-fn planned(
-    parsed: &Parsed,
-    surroundings: &Surroundings,
-    sighting: impl Fn(&Object) -> Sighting,
-) -> Plan {
+fn planned(parsed: &Parsed, surroundings: &Arc<Surroundings>, sighting: &Sighting) -> Plan {
     let mut plan = Plan::default();
     for entry in parsed.sound.tenants.values() {
-        let desired = desired::of(entry, surroundings, COMMIT);
+        let desired = desired::of(&wish(entry, surroundings));
         let sightings = desired
             .objects
-            .iter()
-            .map(|(id, object)| (id.clone(), sighting(object)));
+            .keys()
+            .map(|id| (id.clone(), sighting.clone()));
         let observed = Observed {
             sightings: sightings.collect(),
             ..Observed::default()
@@ -178,11 +168,19 @@ fn context() -> Context {
     }
 }
 
-fn surroundings() -> Surroundings {
-    Surroundings {
+fn wish(entry: &Arc<Tenant>, surroundings: &Arc<Surroundings>) -> Wish {
+    Wish {
+        entry: Arc::clone(entry),
+        surroundings: Arc::clone(surroundings),
+        commit: Arc::from(COMMIT),
+    }
+}
+
+fn surroundings() -> Arc<Surroundings> {
+    Arc::new(Surroundings {
         organization: "acme".parse().expect("a login"),
         control_repository: "acme/tenants".parse().expect("a name"),
         cluster: "default".to_owned(),
         git_host: "github.com".to_owned(),
-    }
+    })
 }

@@ -7,6 +7,7 @@ mod cluster;
 mod github;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures::StreamExt as _;
 use jiff::Timestamp;
@@ -39,7 +40,7 @@ pub struct Hands<'a> {
 /// What was seen of a tenant, as far as its steps need it.
 #[derive(Debug, Clone, Default)]
 pub struct Known {
-    pub entry: Option<Tenant>,
+    pub entry: Option<Arc<Tenant>>,
     pub memory: Option<Memory>,
     pub repository: Option<RememberedRepository>,
     /// What an adoption takes over.
@@ -87,6 +88,7 @@ fn untouched(plan: TenantPlan) -> TenantReport {
     let held = |step: Step| (step, Outcome::Held(Hold::Problem));
     TenantReport {
         action: plan.action,
+        wish: plan.wish,
         outcomes: plan.steps.into_iter().map(held).collect(),
         problems: plan.problems,
         facts: plan.facts,
@@ -118,6 +120,7 @@ impl Work<'_> {
                 }
             };
         };
+        let wanted = plan.wanted();
         let mut outcomes: Vec<(Step, Outcome)> = Vec::new();
         let mut failed: Option<ObjectId> = None;
         for step in plan.steps {
@@ -126,7 +129,7 @@ impl Work<'_> {
                 (None, Some(because)) => Outcome::Skipped {
                     because: because.clone(),
                 },
-                (None, None) => self.outcome(&step).await,
+                (None, None) => self.outcome(&step, wanted.get(&step.id)).await,
             };
             if matches!(outcome, Outcome::Failed { .. }) {
                 failed = Some(step.id.clone());
@@ -140,14 +143,15 @@ impl Work<'_> {
         }
         Some(TenantReport {
             action: plan.action,
+            wish: plan.wish,
             outcomes,
             problems: plan.problems,
             facts: plan.facts,
         })
     }
 
-    async fn outcome(&mut self, step: &Step) -> Outcome {
-        match self.step(step).await {
+    async fn outcome(&mut self, step: &Step, wanted: Option<&Object>) -> Outcome {
+        match self.step(step, wanted).await {
             Ok(()) => {
                 tracing::info!(tenant = %self.tenant, object = %step.id, kind = step.id.noun(), verb = %step.change.verb(), "done");
                 Outcome::Done
@@ -159,9 +163,9 @@ impl Work<'_> {
         }
     }
 
-    async fn step(&mut self, step: &Step) -> Result<(), Failure> {
-        let is_new = matches!(step.change, Change::Create(_) | Change::Adopt { .. });
-        match (&step.id, step.change.target()) {
+    async fn step(&mut self, step: &Step, wanted: Option<&Object>) -> Result<(), Failure> {
+        let is_new = matches!(step.change, Change::Create | Change::Adopt(_));
+        match (&step.id, wanted.filter(|_| step.change.is_wanted())) {
             (ObjectId::Manifest(id), Some(Object::Manifest(manifest))) => {
                 self.manifest(id, manifest, is_new).await
             }
@@ -291,7 +295,7 @@ fn verdict(outcomes: &[(Step, Outcome)], generation: i64) -> Accepted {
 /// A held step that the entry wants; what people added beside the file is not the entry's concern.
 fn is_owed(step: &Step, outcome: &Outcome) -> bool {
     match outcome {
-        Outcome::Held(Hold::Removal) => step.change.target().is_some(),
+        Outcome::Held(Hold::Removal) => step.change.is_wanted(),
         Outcome::Held(Hold::Narrower | Hold::Unannounced | Hold::Problem) => true,
         Outcome::Held(Hold::NotNamed)
         | Outcome::Done

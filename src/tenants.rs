@@ -22,6 +22,7 @@ mod tree;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +43,7 @@ pub struct Tenants {
     pub protected_namespaces: Vec<String>,
     pub max_removals_per_merge: usize,
     pub lockdown: Lockdown,
-    pub tenants: BTreeMap<TenantName, Tenant>,
+    pub tenants: BTreeMap<TenantName, Arc<Tenant>>,
 }
 
 words! {

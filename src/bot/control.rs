@@ -1,5 +1,7 @@
 //! A control repo, looked up: its default branch, and the installations that act for it.
 
+use std::sync::Arc;
+
 use anyhow::{Context as _, bail};
 
 use super::Bot;
@@ -21,7 +23,7 @@ pub(super) struct Control {
 pub(super) struct Target {
     pub reader: Reader,
     pub writer: Writer,
-    pub surroundings: Surroundings,
+    pub surroundings: Arc<Surroundings>,
 }
 
 impl Bot {
@@ -123,12 +125,20 @@ impl Bot {
         Ok(Target {
             reader: self.shared.github.reader(installation),
             writer: self.shared.github.writer(installation),
-            surroundings: Surroundings {
-                organization: organization.clone(),
-                control_repository: control.repository.clone(),
-                cluster: self.shared.setup.cluster.clone(),
-                git_host: self.shared.setup.git_host.clone(),
-            },
+            surroundings: self.surroundings(control, organization),
+        })
+    }
+
+    pub(super) fn surroundings(
+        &self,
+        control: &Control,
+        organization: &Login,
+    ) -> Arc<Surroundings> {
+        Arc::new(Surroundings {
+            organization: organization.clone(),
+            control_repository: control.repository.clone(),
+            cluster: self.shared.setup.cluster.clone(),
+            git_host: self.shared.setup.git_host.clone(),
         })
     }
 

@@ -1,6 +1,7 @@
 //! Makes live what the default branch wants, and says what came of it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 
@@ -10,12 +11,11 @@ use crate::bot::job::{Reconcile, pause};
 use crate::bot::pull_request::{lines, missing_file};
 use crate::bot::reporting::{Concluded, Saying, conclusion, in_api_words};
 use crate::bot::{APPLY_CHECK, Bot, Job, PLAN_CHECK, Work};
-use crate::compare::{self, Draft, File as Soundness, Scope};
+use crate::compare::{self, Draft, File as Soundness, Scope, Wanted};
 use crate::github::{CheckRun, MergedPull};
 use crate::names::TenantName;
 use crate::object::ObjectId;
-use crate::observe;
-use crate::observed::Memory;
+use crate::observe::{self, Memories};
 use crate::plan::{self, Consent, Effect, Plan, Promise};
 use crate::queue::Next;
 use crate::render::annotations::{self, File};
@@ -64,12 +64,12 @@ impl Bot {
                 .await;
         };
         let parsed = self.parse(control, &text);
-        let findings = self.findings(control, &parsed).await?;
+        let (memories, findings) = self.findings(control, &parsed).await?;
         if !findings.is_empty() {
             let file = File { path, text: &text };
             return self.refuse(&round, &findings, &file, wanted).await;
         }
-        let report = match self.make_live(&round, &parsed, wanted).await {
+        let report = match self.make_live(&round, &parsed, memories, wanted).await {
             Ok(report) => report,
             Err(error) => {
                 self.fail(&round, &error).await?;
@@ -90,23 +90,31 @@ impl Bot {
         Ok(self.next(control, &report, wanted))
     }
 
-    /// What is wrong in the file by itself, and against what was accepted before.
+    /// What is remembered, and what is wrong in the file by itself and against what was accepted before.
     async fn findings(
         &self,
         control: &Control,
         parsed: &Parsed,
-    ) -> anyhow::Result<Vec<Diagnostic>> {
+    ) -> anyhow::Result<(Memories, Vec<Diagnostic>)> {
         if !parsed.findings.is_empty() {
-            return Ok(parsed.findings.clone());
+            return Ok((Memories::new(), parsed.findings.clone()));
         }
-        let memories = observe::memories(self.shared.cluster.reader()).await?;
-        // What a tenant that is gone from the file still holds is said of the one that wants it.
-        let wanted = |memory: &Memory| parsed.sound.tenants.contains_key(&memory.entry.name);
-        let of_this_repo = memories.into_values().flatten().filter(wanted);
-        let of_this_repo =
-            of_this_repo.filter(|memory| memory.control_repository == control.repository);
-        let accepted = of_this_repo.map(|memory| (memory.entry.name.clone(), memory.entry));
-        Ok(tenants::moved_namespaces(&accepted.collect(), parsed))
+        let memories = self.memories(control, parsed).await?;
+        let accepted = memories.iter().filter_map(|(name, remembered)| {
+            let memory = &remembered.as_ref().ok()?.memory;
+            // What a tenant that is gone from the file still holds is said of the one that wants it.
+            let matters = memory.control_repository == control.repository
+                && parsed.sound.tenants.contains_key(name);
+            matters.then(|| (name.clone(), Arc::clone(&memory.entry)))
+        });
+        let findings = tenants::moved_namespaces(&accepted.collect(), parsed);
+        Ok((memories, findings))
+    }
+
+    async fn memories(&self, control: &Control, parsed: &Parsed) -> anyhow::Result<Memories> {
+        let surroundings = self.surroundings(control, &parsed.sound.organization);
+        let cluster = self.shared.cluster.reader();
+        Ok(observe::memories(cluster, &surroundings, &parsed.sound).await?)
     }
 
     async fn round<'a>(
@@ -139,6 +147,7 @@ impl Bot {
         &self,
         round: &Round<'_>,
         parsed: &Parsed,
+        memories: Memories,
         wanted: &Reconcile,
     ) -> anyhow::Result<Report> {
         let target = self
@@ -150,11 +159,14 @@ impl Bot {
             Scope::Changed
         };
         let mut waits = self.shared.setup.pace.tries.iter();
-        let mut report = Report::default();
+        let (mut memories, mut report) = (memories, Report::default());
         loop {
-            let eyes = self.eyes(&target);
-            let draft =
-                compare::tenants(eyes, &parsed.sound, Soundness::Sound, scope, round.tip).await?;
+            let file = Wanted {
+                tenants: &parsed.sound,
+                file: Soundness::Sound,
+                commit: round.tip,
+            };
+            let draft = compare::tenants(self.eyes(&target), file, memories, scope).await?;
             report.absorb(self.apply(round, &target, draft, parsed).await?);
             let worth_it = report.worth_retrying().next().is_some();
             match waits.next().filter(|_| worth_it) {
@@ -162,6 +174,7 @@ impl Bot {
                 None => return Ok(report),
             }
             scope = Scope::Changed;
+            memories = self.memories(round.control, parsed).await?;
         }
     }
 

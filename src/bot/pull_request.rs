@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use crate::bot::control::Control;
 use crate::bot::reporting::{Concluded, Saying, conclusion};
 use crate::bot::{Bot, Job, PLAN_CHECK, Work};
-use crate::compare::{self, File as Soundness, Scope};
+use crate::compare::{self, File as Soundness, Scope, Wanted};
 use crate::github::{Conclusion, Mergeable, Pull};
 use crate::names::TenantName;
+use crate::observe;
 use crate::plan::{self, Plan};
 use crate::queue::Next;
 use crate::render::annotations::{self, File};
@@ -267,14 +268,13 @@ impl Bot {
     ) -> anyhow::Result<Plan> {
         let target = self.target(control, &parsed.sound.organization).await?;
         let eyes = self.eyes(&target);
-        let draft = compare::tenants(
-            eyes,
-            &parsed.sound,
-            soundness,
-            Scope::Changed,
-            commits.result,
-        )
-        .await?;
+        let memories = observe::memories(eyes.cluster, eyes.surroundings, &parsed.sound).await?;
+        let wanted = Wanted {
+            tenants: &parsed.sound,
+            file: soundness,
+            commit: commits.result,
+        };
+        let draft = compare::tenants(eyes, wanted, memories, Scope::Changed).await?;
         Ok(plan::foresee(draft.plan))
     }
 

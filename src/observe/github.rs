@@ -1,10 +1,12 @@
 //! The GitHub half of looking.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use futures::future::try_join_all;
 
 use super::{Seen, Subject};
+use crate::desired::Desired;
 use crate::flux::FIRST_COMMIT;
 use crate::github::{Error, Key, Reader, RepositoryState, Seen as Answer};
 use crate::keys;
@@ -26,12 +28,12 @@ pub(super) struct GitHub {
     teams: BTreeSet<TeamSlug>,
     /// Every team of the organisation, read only where a wanted one does not exist.
     all_teams: BTreeSet<String>,
-    surroundings: Surroundings,
+    surroundings: Arc<Surroundings>,
 }
 
 pub(super) async fn look(
     github: &Reader,
-    surroundings: &Surroundings,
+    surroundings: &Arc<Surroundings>,
     subjects: &BTreeMap<TenantName, Subject>,
 ) -> Result<GitHub, Error> {
     let (repositories, templates, teams) = tokio::join!(
@@ -51,7 +53,7 @@ pub(super) async fn look(
         templates: templates?,
         teams,
         all_teams,
-        surroundings: surroundings.clone(),
+        surroundings: Arc::clone(surroundings),
     })
 }
 
@@ -105,7 +107,7 @@ async fn templates(
         .values()
         .filter(|subject| remembered(subject.memory.as_ref()).is_none());
     let wanted: BTreeSet<_> = new
-        .filter_map(|subject| subject.entry.as_ref()?.repository.template.clone())
+        .filter_map(|subject| subject.entry()?.repository.template.clone())
         .collect();
     github
         .repositories_by_name(&wanted.into_iter().collect::<Vec<_>>())
@@ -170,7 +172,13 @@ async fn accesses(
 }
 
 impl GitHub {
-    pub(super) fn tell(&self, name: &TenantName, subject: &Subject, seen: &mut Seen) {
+    pub(super) fn tell(
+        &self,
+        name: &TenantName,
+        subject: &Subject,
+        desired: &Desired,
+        seen: &mut Seen,
+    ) {
         self.tell_missing_teams(name, subject, seen);
         self.tell_missing_template(name, subject, seen);
         let Some(entry) = subject.any_entry() else {
@@ -208,7 +216,7 @@ impl GitHub {
             Some(Answer::Unreadable(reason)) => seen.sight(id, Sighting::Unreadable { reason: reason.clone() }),
             None => seen.sight(id, Sighting::Unreadable { reason: "GitHub did not answer for it".to_owned() }),
         }
-        tell_the_rest_absent(subject, seen);
+        tell_the_rest_absent(desired, seen);
     }
 
     fn tell_missing_teams(&self, name: &TenantName, subject: &Subject, seen: &mut Seen) {
@@ -234,8 +242,7 @@ impl GitHub {
 
     fn tell_missing_template(&self, name: &TenantName, subject: &Subject, seen: &mut Seen) {
         let Some(template) = subject
-            .entry
-            .as_ref()
+            .entry()
             .and_then(|entry| entry.repository.template.as_ref())
         else {
             return;
@@ -327,8 +334,8 @@ impl GitHub {
 }
 
 /// Wanted on the workspace and not seen there.
-fn tell_the_rest_absent(subject: &Subject, seen: &mut Seen) {
-    for id in subject.desired.objects.keys() {
+fn tell_the_rest_absent(desired: &Desired, seen: &mut Seen) {
+    for id in desired.objects.keys() {
         match id {
             ObjectId::TeamAccess { .. } | ObjectId::DeployKey { .. } => {
                 seen.observed

@@ -156,6 +156,7 @@ fn report_of(plan: Plan, failing: Option<&str>) -> Report {
         }
         let tenant = TenantReport {
             action: tenant.action,
+            wish: tenant.wish,
             outcomes,
             problems: tenant.problems,
             facts: tenant.facts,
