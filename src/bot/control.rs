@@ -1,6 +1,7 @@
 //! A control repo, looked up: its default branch, and the installations that act for it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
@@ -24,6 +25,36 @@ pub(super) struct Target {
     pub reader: Reader,
     pub writer: Writer,
     pub surroundings: Arc<Surroundings>,
+}
+
+/// GitHub's host keys as lines of `known_hosts`. They change once in years, and are asked for again after a while.
+#[derive(Default)]
+pub(super) struct KnownHosts(Mutex<Option<(Instant, String)>>);
+
+impl KnownHosts {
+    const FRESH: Duration = Duration::from_hours(1);
+
+    pub(super) async fn of(&self, target: &Target) -> anyhow::Result<String> {
+        if let Some((_, lines)) = self
+            .told()
+            .as_ref()
+            .filter(|(at, _)| at.elapsed() < Self::FRESH)
+        {
+            return Ok(lines.clone());
+        }
+        let keys = target.reader.host_keys().await;
+        let keys = keys.context("ask GitHub for its SSH host keys")?;
+        let host = &target.surroundings.git_host;
+        let lines: String = keys.iter().map(|key| format!("{host} {key}\n")).collect();
+        *self.told() = Some((Instant::now(), lines.clone()));
+        Ok(lines)
+    }
+
+    fn told(&self) -> MutexGuard<'_, Option<(Instant, String)>> {
+        self.0
+            .lock()
+            .expect("no code panics while it holds the host keys")
+    }
 }
 
 impl Bot {

@@ -9,7 +9,7 @@ use crate::apply::{self, Hands};
 use crate::bot::control::{Control, Target};
 use crate::bot::job::{Reconcile, pause};
 use crate::bot::pull_request::{lines, missing_file};
-use crate::bot::reporting::{Concluded, Saying, conclusion, in_api_words};
+use crate::bot::reporting::{Beginning, Concluded, Saying, conclusion, in_api_words};
 use crate::bot::{APPLY_CHECK, Bot, Job, PLAN_CHECK, Work};
 use crate::compare::{self, Draft, File as Soundness, Scope, Wanted};
 use crate::github::{CheckRun, MergedPull};
@@ -194,7 +194,7 @@ impl Bot {
             matches!(step.id, ObjectId::Credentials { .. }) && step.hold.is_none()
         });
         let known_hosts = if makes_keys {
-            self.known_hosts(target).await?
+            self.shared.known_hosts.of(target).await?
         } else {
             String::new()
         };
@@ -207,17 +207,6 @@ impl Bot {
             now: super::now(),
         };
         Ok(apply::run(hands, plan, draft.known).await)
-    }
-
-    /// GitHub's own host keys, one per line, as `known_hosts` has them.
-    async fn known_hosts(&self, target: &Target) -> anyhow::Result<String> {
-        let keys = target
-            .reader
-            .host_keys()
-            .await
-            .context("ask GitHub for its SSH host keys")?;
-        let host = &target.surroundings.git_host;
-        Ok(keys.iter().map(|key| format!("{host} {key}\n")).collect())
     }
 
     /// What the plan comments of the merged pull requests announced; asked for only where it matters.
@@ -246,7 +235,12 @@ impl Bot {
         plan: &Plan,
         parsed: &Parsed,
     ) -> anyhow::Result<()> {
-        self.begin(round.control, round.tip, APPLY_CHECK, "Applying")
+        let applying = Beginning {
+            name: APPLY_CHECK,
+            head: round.tip,
+            title: "Applying",
+        };
+        self.begin_after(round.control, applying, round.check.as_ref())
             .await?;
         let lines = lines(parsed);
         for pull in &round.pulls {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::bot::control::Control;
-use crate::bot::reporting::{Concluded, Saying, conclusion};
+use crate::bot::reporting::{Beginning, Concluded, Saying, conclusion};
 use crate::bot::{Bot, Job, PLAN_CHECK, Work};
 use crate::compare::{self, File as Soundness, Scope, Wanted};
 use crate::github::{Conclusion, Mergeable, Pull};
@@ -156,13 +156,12 @@ impl Bot {
                 )
                 .await;
         }
-        self.begin(
-            control,
-            &pull.head_sha,
-            PLAN_CHECK,
-            "Waiting for GitHub's merge commit",
-        )
-        .await?;
+        let waiting = Beginning {
+            name: PLAN_CHECK,
+            head: &pull.head_sha,
+            title: "Waiting for GitHub's merge commit",
+        };
+        self.begin(control, waiting).await?;
         let work = Work::Plan {
             number: pull.number,
             looks: looks + 1,
@@ -202,8 +201,12 @@ impl Bot {
                 .conclude(control, commits.head, commits.pull, outlook)
                 .await;
         }
-        self.begin(control, commits.head, PLAN_CHECK, "Planning")
-            .await?;
+        let planning = Beginning {
+            name: PLAN_CHECK,
+            head: commits.head,
+            title: "Planning",
+        };
+        self.begin(control, planning).await?;
         let outlook = match self
             .outlook(control, &commits, before.as_deref(), after.as_deref())
             .await
