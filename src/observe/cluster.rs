@@ -111,6 +111,12 @@ async fn lists(
     });
     let missing = try_join_all(answers).await?.into_iter().flatten().collect();
     let lists = lists.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let otherwise: usize = lists
+        .tenants
+        .values()
+        .map(|found| found.otherwise.len())
+        .sum();
+    tracing::debug!(wanted = lists.wanted.len(), otherwise, "listed");
     Ok((lists, missing))
 }
 
