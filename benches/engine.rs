@@ -3,6 +3,8 @@
 //! `cargo bench --bench engine`. Every stage is timed at three sizes, with what it allocates; in the end stands the
 //! exponent by which each grows, 1 being linear.
 
+#![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::hint::black_box;
 use std::sync::{Arc, Mutex};
@@ -70,7 +72,7 @@ fn timed<T>(stage: &'static str, tenants: usize, work: impl FnOnce() -> T) -> T 
 
 #[divan::bench(args = SIZES, sample_count = 10, max_time = 2)]
 fn parse_and_validate(bencher: Bencher, tenants: usize) {
-    let (text, context) = (fleet::file(tenants), context());
+    let (text, context) = (fleet::file(tenants, tenants), context());
     bencher.bench(|| timed("validate", tenants, || tenants::parse(&text, &context)));
 }
 
@@ -153,7 +155,7 @@ fn setting(lines: &BTreeMap<TenantName, usize>) -> Setting<'_> {
 }
 
 fn parsed(tenants: usize) -> Parsed {
-    let parsed = tenants::parse(&fleet::file(tenants), &context());
+    let parsed = tenants::parse(&fleet::file(tenants, tenants), &context());
     assert_eq!(
         (parsed.sound.tenants.len(), parsed.findings.len()),
         (tenants, 0)

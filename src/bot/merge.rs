@@ -51,12 +51,10 @@ impl Bot {
                 control.repository
             )
         })?;
-        let round = self.round(control, &tip, wanted).await?;
         let path = &self.shared.setup.tenants_file;
-        let text = self
-            .reader(control)
-            .file(&control.repository, path, &tip)
-            .await?;
+        let reader = self.reader(control);
+        let text = async { anyhow::Ok(reader.file(&control.repository, path, &tip).await?) };
+        let (round, text) = tokio::try_join!(self.round(control, &tip, wanted), text)?;
         let Some(text) = text else {
             let missing = [missing_file(path)];
             return self
@@ -123,8 +121,6 @@ impl Bot {
         tip: &'a str,
         wanted: &Reconcile,
     ) -> anyhow::Result<Round<'a>> {
-        let reader = self.reader(control);
-        let check = self.check(control, tip, APPLY_CHECK).await?;
         for commit in wanted.commits.iter().filter(|commit| *commit != tip) {
             let text = check::superseded_check(tip);
             self.conclude_check(control, Concluded::new(APPLY_CHECK, commit, text))
@@ -133,7 +129,10 @@ impl Bot {
         let mut commits = wanted.commits.clone();
         commits.retain(|commit| commit != tip);
         commits.push(tip.to_owned());
-        let pulls = reader.pulls_with(&control.repository, &commits).await?;
+        let reader = self.reader(control);
+        let pulls = async { anyhow::Ok(reader.pulls_with(&control.repository, &commits).await?) };
+        let check = self.check(control, tip, APPLY_CHECK);
+        let (check, pulls) = tokio::try_join!(check, pulls)?;
         Ok(Round {
             control,
             tip,
