@@ -1,7 +1,7 @@
 //! The program as its users run it, in a process of its own: what it says, and what it takes of the machine.
 
-use std::io::{BufRead as _, BufReader};
-use std::net::{SocketAddr, TcpListener};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -47,23 +47,32 @@ impl App {
             .stderr(Stdio::piped())
             .spawn()
             .expect("cargo has built the program");
-        let log = Arc::default();
+        let log = Arc::<Mutex<Vec<(Instant, String)>>>::default();
         let lines = BufReader::new(process.stderr.take().expect("it is piped")).lines();
         std::thread::spawn({
             let log = Arc::clone(&log);
             move || {
                 for line in lines.map_while(Result::ok) {
-                    log.lock().expect("nobody panics with the log").push((Instant::now(), line));
+                    log.lock()
+                        .expect("nobody panics with the log")
+                        .push((Instant::now(), line));
                 }
             }
         });
-        Self { process, admin, started, log }
+        Self {
+            process,
+            admin,
+            started,
+            log,
+        }
     }
 
     /// Waits until `/readyz` answers 200, and says how long that took from its start.
     pub(crate) async fn ready(&self) -> Duration {
         loop {
-            if is_ready(self.admin).await {
+            let admin = self.admin;
+            let ready = tokio::task::spawn_blocking(move || is_ready(admin));
+            if ready.await.expect("it does not panic") {
                 return self.started.elapsed();
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -84,7 +93,9 @@ impl App {
 
     fn said(&self, text: &str, since: Instant) -> Option<Instant> {
         let log = self.log.lock().expect("nobody panics with the log");
-        let mut lines = log.iter().filter(|(at, line)| *at > since && line.contains(text));
+        let mut lines = log
+            .iter()
+            .filter(|(at, line)| *at > since && line.contains(text));
         lines.next().map(|(at, _)| *at)
     }
 
@@ -97,33 +108,47 @@ impl App {
         let status = self.proc("status");
         let bytes = |key: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(key));
-            let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+            let kilobytes =
+                line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
             kilobytes.expect("the kernel tells it") * 1024
         };
-        Usage { cpu: self.cpu(), resident: bytes("VmRSS:"), peak: bytes("VmHWM:") }
+        Usage {
+            cpu: self.cpu(),
+            resident: bytes("VmRSS:"),
+            peak: bytes("VmHWM:"),
+        }
     }
 
     fn cpu(&self) -> Duration {
         let stat = self.proc("stat");
         // After the name, which stands in brackets and may hold anything, `utime` and `stime` are the 12th and 13th.
         let (_, fields) = stat.rsplit_once(')').expect("the name is in brackets");
-        let ticks = fields.split_whitespace().skip(11).take(2).map(|field| field.parse::<u32>().expect("a number"));
+        let ticks = fields
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .map(|field| field.parse::<u32>().expect("a number"));
         Duration::from_secs(1) * ticks.sum::<u32>() / TICKS_A_SECOND
     }
 
     /// From here on [`Usage::peak`] counts anew.
     pub(crate) fn forget_peak(&self) {
-        std::fs::write(format!("/proc/{}/clear_refs", self.process.id()), "5").expect("it is our child");
+        std::fs::write(format!("/proc/{}/clear_refs", self.process.id()), "5")
+            .expect("it is our child");
     }
 
     fn proc(&self, file: &str) -> String {
-        std::fs::read_to_string(format!("/proc/{}/{file}", self.process.id())).expect("the process is there")
+        std::fs::read_to_string(format!("/proc/{}/{file}", self.process.id()))
+            .expect("the process is there")
     }
 
     /// Ends it as Kubernetes does.
     pub(crate) fn stop(mut self) {
         let pid = self.process.id().to_string();
-        let told = Command::new("kill").args(["-TERM", &pid]).status().expect("there is `kill`");
+        let told = Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .expect("there is `kill`");
         assert!(told.success());
         self.process.wait().expect("it is our child");
     }
@@ -139,16 +164,19 @@ impl Drop for App {
 
 fn free_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
-    listener.local_addr().expect("a bound socket has an address")
+    listener
+        .local_addr()
+        .expect("a bound socket has an address")
 }
 
-async fn is_ready(admin: SocketAddr) -> bool {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let Ok(mut stream) = tokio::net::TcpStream::connect(admin).await else {
+fn is_ready(admin: SocketAddr) -> bool {
+    let Ok(mut stream) = TcpStream::connect(admin) else {
         return false;
     };
     let request = b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     let mut answer = String::new();
-    let asked = stream.write_all(request).await.is_ok() && stream.read_to_string(&mut answer).await.is_ok();
-    asked && answer.starts_with("HTTP/1.1 200")
+    let asked = stream
+        .write_all(request)
+        .and_then(|()| stream.read_to_string(&mut answer));
+    asked.is_ok() && answer.starts_with("HTTP/1.1 200")
 }

@@ -4,7 +4,14 @@
 //! process of its own, as users run it, against the embedded GitHub and the embedded cluster, which run in this one.
 //! Tenants have two teams and a namespace each; there is a team for every five tenants.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a benchmark prints what it measured"
+)]
+
 mod app;
+mod cluster;
 #[path = "../fleet.rs"]
 mod fleet;
 mod operation;
@@ -36,8 +43,14 @@ pub(crate) struct Row {
 
 #[tokio::main]
 async fn main() {
-    let sizes: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
-    let sizes = if sizes.is_empty() { USUAL.to_vec() } else { sizes };
+    let sizes: Vec<usize> = std::env::args()
+        .filter_map(|argument| argument.parse().ok())
+        .collect();
+    let sizes = if sizes.is_empty() {
+        USUAL.to_vec()
+    } else {
+        sizes
+    };
     let start = start().await;
     let mut rows = Vec::new();
     for tenants in sizes {
@@ -73,13 +86,23 @@ async fn measured(tenants: usize) -> Vec<Row> {
     world.set_latency(SLOW);
     let slow = afterwards(&mut world, tenants).await;
     drop(world);
-    let mut rows = vec![Row { tenants, operation: Operation::FirstStart, cost: first, slow_wall: slow_onboarding(tenants).await }];
-    rows.extend(quick.into_iter().zip(slow).map(|((operation, cost), (_, slow))| Row {
+    let mut rows = vec![Row {
         tenants,
-        operation,
-        cost,
-        slow_wall: Some(slow.wall),
-    }));
+        operation: Operation::FirstStart,
+        cost: first,
+        slow_wall: slow_onboarding(tenants).await,
+    }];
+    rows.extend(
+        quick
+            .into_iter()
+            .zip(slow)
+            .map(|((operation, cost), (_, slow))| Row {
+                tenants,
+                operation,
+                cost,
+                slow_wall: Some(slow.wall),
+            }),
+    );
     rows.sort_by_key(|row| row.operation);
     rows
 }

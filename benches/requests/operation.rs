@@ -52,13 +52,20 @@ pub(crate) struct Measurement {
 impl Measurement {
     /// Of a process that is about to start.
     pub(crate) fn of_a_start(world: &World) -> Self {
-        Self { mark: world.github.mark(), kubernetes: world.kubernetes_requests(), cpu: Duration::ZERO }
+        Self {
+            mark: world.github.mark(),
+            kubernetes: world.kubernetes_requests(),
+            cpu: Duration::ZERO,
+        }
     }
 
     /// Of a process that rests.
     pub(crate) fn of(world: &World, app: &App) -> Self {
         app.forget_peak();
-        Self { cpu: app.usage().cpu, ..Self::of_a_start(world) }
+        Self {
+            cpu: app.usage().cpu,
+            ..Self::of_a_start(world)
+        }
     }
 
     pub(crate) fn end(self, world: &World, app: &App, wall: Duration) -> Cost {

@@ -30,8 +30,20 @@ Terraform: `c` is computed from what was measured at up to 300 tenants; it does 
 ";
 
 fn line(row: &Row) -> String {
-    let Row { tenants, operation, cost, slow_wall } = row;
-    let Cost { points, kubernetes, wall, cpu, peak, .. } = cost;
+    let Row {
+        tenants,
+        operation,
+        cost,
+        slow_wall,
+    } = row;
+    let Cost {
+        points,
+        kubernetes,
+        wall,
+        cpu,
+        peak,
+        ..
+    } = cost;
     let of = |class| grouped(cost.github.get(&class).copied().unwrap_or_default());
     let total = grouped(cost.github.values().sum());
     let dash = || "–".to_owned();

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use tenantry::sandbox::github::{
     App as Registered, CheckRun, GitHub, Mark, MergeMethod, Permission, RepositorySelection,
 };
-use tenantry::sandbox::kubernetes::Kubernetes;
 
+use crate::cluster::Cluster;
 use crate::fleet;
 
 const CONTROL: &str = "acme/tenants";
@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_mins(30);
 
 pub(crate) struct World {
     pub(crate) github: GitHub,
-    kubernetes: Kubernetes,
+    cluster: Cluster,
     registered: Registered,
     /// Holds what the program reads from files.
     folder: PathBuf,
@@ -36,15 +36,19 @@ impl World {
         let github = GitHub::start().await;
         github.set_rate_limits(u32::MAX, u32::MAX);
         github.set_merge_delay(Duration::ZERO);
-        let kubernetes = Kubernetes::start().await;
+        let cluster = Cluster::start().await;
         let (permissions, events) = manifest();
-        let permissions: Vec<_> = permissions.iter().map(|(name, level)| (name.as_str(), level.as_str())).collect();
+        let permissions: Vec<_> = permissions
+            .iter()
+            .map(|(name, level)| (name.as_str(), level.as_str()))
+            .collect();
         let events: Vec<_> = events.iter().map(String::as_str).collect();
-        let registered = github.register_app("tenantry", &permissions, &events, "http://127.0.0.1:9/");
+        let registered =
+            github.register_app("tenantry", &permissions, &events, "http://127.0.0.1:9/");
         let world = Self {
             folder: folder(),
             github,
-            kubernetes,
+            cluster,
             registered,
             tenants,
             size: tenants,
@@ -64,8 +68,13 @@ impl World {
         github.repository(CONTROL, &[("tenants.yaml", &self.file())]);
         github.collaborator(CONTROL, "alice", Permission::Push);
         github.install(&self.registered, "acme", RepositorySelection::All);
-        std::fs::write(self.folder.join("kubeconfig"), self.kubernetes.kubeconfig()).expect("the folder is ours");
-        std::fs::write(self.folder.join("key.pem"), &self.registered.private_key_pem).expect("the folder is ours");
+        std::fs::write(self.folder.join("kubeconfig"), self.cluster.kubeconfig())
+            .expect("the folder is ours");
+        std::fs::write(
+            self.folder.join("key.pem"),
+            &self.registered.private_key_pem,
+        )
+        .expect("the folder is ours");
     }
 
     fn file(&self) -> String {
@@ -79,7 +88,10 @@ impl World {
             ("TENANTRY_GITHUB_API_URL", self.github.url().to_owned()),
             ("TENANTRY_APP_ID", self.registered.id.to_string()),
             ("TENANTRY_PRIVATE_KEY_FILE", path("key.pem")),
-            ("TENANTRY_WEBHOOK_SECRET", self.registered.webhook_secret.clone()),
+            (
+                "TENANTRY_WEBHOOK_SECRET",
+                self.registered.webhook_secret.clone(),
+            ),
             ("TENANTRY_CONTROL_REPOS", CONTROL.to_owned()),
             // GitHub's pace for new content would be all that is measured.
             ("TENANTRY_CONTENT_LIMITS", "none".to_owned()),
@@ -88,14 +100,15 @@ impl World {
     }
 
     pub(crate) fn deliver_to(&self, address: SocketAddr) {
-        self.github.set_webhook_url(&self.registered, &format!("http://{address}/webhook"));
+        self.github
+            .set_webhook_url(&self.registered, &format!("http://{address}/webhook"));
     }
 
     /// From here on every request takes so long, on both sides.
     pub(crate) fn set_latency(&mut self, latency: Duration) {
         self.latency = latency;
         self.github.set_latency(latency);
-        self.kubernetes.set_latency(latency);
+        self.cluster.set_latency(latency);
     }
 
     pub(crate) fn latency(&self) -> Duration {
@@ -103,7 +116,7 @@ impl World {
     }
 
     pub(crate) fn kubernetes_requests(&self) -> usize {
-        self.kubernetes.request_count()
+        self.cluster.request_count()
     }
 
     pub(crate) fn tip(&self) -> String {
@@ -119,7 +132,10 @@ impl World {
                 assert_eq!(conclusion, "success", "{run:#?}");
                 return Instant::now();
             }
-            assert!(started.elapsed() < PATIENCE, "`{name}` on {commit}: {run:#?}");
+            assert!(
+                started.elapsed() < PATIENCE,
+                "`{name}` on {commit}: {run:#?}"
+            );
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
@@ -165,22 +181,36 @@ impl World {
         self.tenants += 1;
         let (branch, file) = (format!("add-{}", self.tenants), self.file());
         let alice = self.github.as_user("alice");
-        let head = alice.commit(CONTROL, &branch, "Add a tenant", &[("tenants.yaml", Some(&file))]);
-        (alice.open_pull(CONTROL, "main", &branch, "Add a tenant", ""), head)
+        let head = alice.commit(
+            CONTROL,
+            &branch,
+            "Add a tenant",
+            &[("tenants.yaml", Some(&file))],
+        );
+        (
+            alice.open_pull(CONTROL, "main", &branch, "Add a tenant", ""),
+            head,
+        )
     }
 
     pub(crate) fn merge(&self, number: u64) -> String {
-        self.github.as_user("alice").merge(CONTROL, number, MergeMethod::Merge)
+        self.github
+            .as_user("alice")
+            .merge(CONTROL, number, MergeMethod::Merge)
     }
 
     fn drifting(&self) -> (String, String) {
         let [team, _] = fleet::teams_of(0, self.size);
-        (format!("acme/{}-workspace", fleet::name(0)), fleet::team(team))
+        (
+            format!("acme/{}-workspace", fleet::name(0)),
+            fleet::team(team),
+        )
     }
 
     pub(crate) fn lower_a_permission(&self) {
         let (repository, team) = self.drifting();
-        self.github.set_team_permission(&repository, &team, Some(Permission::Pull));
+        self.github
+            .set_team_permission(&repository, &team, Some(Permission::Pull));
     }
 
     pub(crate) fn permission_is_back(&self) -> bool {
@@ -205,9 +235,15 @@ fn folder() -> PathBuf {
 fn manifest() -> (Vec<(String, String)>, Vec<String>) {
     let text = include_str!("../../app-manifest.yml");
     let manifest: serde_json::Value = serde_yaml::from_str(text).expect("the manifest is YAML");
-    let permissions = manifest["default_permissions"].as_object().expect("permissions are a map");
+    let permissions = manifest["default_permissions"]
+        .as_object()
+        .expect("permissions are a map");
     let level = |level: &serde_json::Value| level.as_str().unwrap_or_default().to_owned();
-    let permissions = permissions.iter().map(|(name, granted)| (name.clone(), level(granted)));
-    let events = manifest["default_events"].as_array().expect("events are a list");
+    let permissions = permissions
+        .iter()
+        .map(|(name, granted)| (name.clone(), level(granted)));
+    let events = manifest["default_events"]
+        .as_array()
+        .expect("events are a list");
     (permissions.collect(), events.iter().map(level).collect())
 }
