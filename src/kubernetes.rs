@@ -19,8 +19,8 @@ pub use crate::kubernetes::error::Error;
 use crate::names::TenantName;
 use crate::object::{FIELD_MANAGER, Kind, ManifestId};
 
-/// Objects in one answer to a list; the rest follows by `continue`.
-const PAGE: u32 = 1000;
+/// Objects in one answer to a list, a few megabytes; the rest follows by `continue`.
+const PAGE: u32 = 2000;
 
 /// No answer within this time is a failure of the request.
 const DEADLINE: Duration = Duration::from_secs(30);

@@ -141,28 +141,24 @@ impl Store {
             None => Default::default(),
         };
         let from = (kind.to_owned(), after.0, after.1);
-        let mut items = Vec::new();
-        let mut next = String::new();
+        let (mut items, mut next, mut more) = (Vec::new(), String::new(), false);
         for ((other, namespace, name), text) in self.objects.range(from..) {
             if other != kind {
-                break;
-            }
-            if items.len() == limit {
                 break;
             }
             if tenants
                 .as_ref()
                 .is_none_or(|tenants| tenants.iter().any(|tenant| text.contains(tenant)))
             {
+                more = items.len() == limit;
+                if more {
+                    break;
+                }
                 items.push(&**text);
                 next = format!("{namespace}/{name}");
             }
         }
-        let token = if items.len() == limit {
-            next
-        } else {
-            String::new()
-        };
+        let token = if more { next } else { String::new() };
         format!(
             r#"{{"kind":"List","apiVersion":"v1","metadata":{{"resourceVersion":"1","continue":"{token}"}},"items":[{}]}}"#,
             items.join(",")
