@@ -48,7 +48,7 @@ pub struct Known {
     pub public_key: Option<String>,
 }
 
-/// Runs the plan. `known` also names the tenants in which nothing differs: what is remembered of them is completed.
+/// Runs the plan. `known` may also name tenants in which nothing differs: what is remembered of them is completed.
 pub async fn run(
     hands: Hands<'_>,
     plan: ApprovedPlan,
@@ -109,6 +109,30 @@ struct Failure {
     retry: Retry,
 }
 
+impl Known {
+    /// Whether there is nothing to complete of what is remembered of a tenant in which nothing differs.
+    pub fn is_settled(&self) -> bool {
+        let as_before = |memory: &Memory| {
+            let condition = verdict(&[], memory.generation);
+            self.is_as_remembered(memory, &condition)
+        };
+        self.memory.as_ref().is_none_or(as_before)
+    }
+
+    fn is_as_remembered(&self, memory: &Memory, condition: &Accepted) -> bool {
+        let repository = self.repository.as_ref().or(memory.repository.as_ref());
+        memory.accepted.as_ref() == Some(condition)
+            && memory.key == self.key(memory)
+            && memory.repository.as_ref() == repository
+    }
+
+    /// The fingerprint of the key that the tenant's Secret holds.
+    fn key(&self, memory: &Memory) -> Option<Fingerprint> {
+        let read = self.public_key.as_deref().and_then(keys::fingerprint);
+        read.or_else(|| memory.key.clone())
+    }
+}
+
 impl Work<'_> {
     async fn run(mut self, plan: Option<TenantPlan>) -> Option<TenantReport> {
         let Some(plan) = plan else {
@@ -121,13 +145,13 @@ impl Work<'_> {
             };
         };
         let wanted = plan.wanted();
-        let mut outcomes: Vec<(Step, Outcome)> = Vec::new();
+        let mut outcomes: Vec<(Step, Outcome)> = Vec::with_capacity(plan.steps.len());
         let mut failed: Option<ObjectId> = None;
         for step in plan.steps {
             let outcome = match (&step.hold, &failed) {
                 (Some(hold), _) => Outcome::Held(*hold),
                 (None, Some(because)) => Outcome::Skipped {
-                    because: because.clone(),
+                    because: Box::new(because.clone()),
                 },
                 (None, None) => self.outcome(&step, wanted.get(&step.id)).await,
             };
@@ -199,21 +223,7 @@ impl Work<'_> {
     fn status(&self, outcomes: &[(Step, Outcome)]) -> Option<Value> {
         let memory = self.known.memory.as_ref()?;
         let condition = verdict(outcomes, memory.generation);
-        let key = self
-            .known
-            .public_key
-            .as_deref()
-            .and_then(keys::fingerprint)
-            .or_else(|| memory.key.clone());
-        let as_remembered = memory.accepted.as_ref() == Some(&condition)
-            && memory.key == key
-            && memory.repository
-                == self
-                    .known
-                    .repository
-                    .clone()
-                    .or_else(|| memory.repository.clone());
-        if as_remembered {
+        if self.known.is_as_remembered(memory, &condition) {
             return None;
         }
         let mut status = json!({ "conditions": [self.condition(&condition, memory)] });
@@ -221,7 +231,7 @@ impl Work<'_> {
             status["repository"] =
                 json!({ "nodeId": repository.node_id, "fullName": repository.full_name });
         }
-        if let Some(Fingerprint(fingerprint)) = key {
+        if let Some(Fingerprint(fingerprint)) = self.known.key(memory) {
             status["deployKey"] = json!({ "fingerprint": fingerprint });
         }
         if condition.is_true && memory.progress == Progress::New {

@@ -30,7 +30,7 @@ pub enum File {
     HasErrors,
 }
 
-/// A plan, and what applying it needs to know of each tenant that was looked at.
+/// A plan, and what applying it needs to know of the tenants about which there is something to do.
 pub struct Draft {
     pub plan: Plan,
     pub known: BTreeMap<TenantName, Known>,
@@ -64,7 +64,7 @@ pub async fn tenants(
         });
     }
     let look = observe::look(eyes, &sorted.subjects).await?;
-    Ok(draft(eyes.surroundings, sorted, &look))
+    Ok(draft(eyes.surroundings, sorted, &look).await)
 }
 
 /// The tenants that can be looked at, and what is wrong with those that cannot.
@@ -153,26 +153,27 @@ fn blocked(problem: Problem) -> TenantPlan {
 }
 
 /// Goes through the tenants one by one: what is wanted of a tenant, and what was seen of it, is there only meanwhile.
-fn draft(surroundings: &Arc<Surroundings>, sorted: Sorted, look: &Look) -> Draft {
+async fn draft(surroundings: &Arc<Surroundings>, sorted: Sorted, look: &Look) -> Draft {
     let Sorted { subjects, mut plan } = sorted;
     let mut known = BTreeMap::new();
-    for (name, subject) in subjects {
+    for (index, (name, subject)) in subjects.into_iter().enumerate() {
+        observe::let_others_run(index).await;
         let desired = subject.desired(&name);
         let seen = look.at(&name, &subject, &desired);
         let before = before(&subject, &desired, surroundings);
         let tenant = plan::of_tenant(before.as_deref(), &desired, &seen.observed);
-        plan.add(name.clone(), tenant);
         let Subject { wish, memory, .. } = subject;
-        known.insert(
-            name,
-            Known {
-                entry: wish.map(|wish| wish.entry),
-                memory,
-                repository: seen.repository,
-                offered: seen.offered,
-                public_key: seen.public_key,
-            },
-        );
+        let knowledge = Known {
+            entry: wish.map(|wish| wish.entry),
+            memory,
+            repository: seen.repository,
+            offered: seen.offered,
+            public_key: seen.public_key,
+        };
+        if !(tenant.is_empty() && knowledge.is_settled()) {
+            known.insert(name.clone(), knowledge);
+        }
+        plan.add(name, tenant);
     }
     Draft { plan, known }
 }

@@ -75,6 +75,13 @@ pub async fn look(
     })
 }
 
+/// In a long computation over tenants: webhooks are answered on the same thread.
+pub async fn let_others_run(index: usize) {
+    if index.is_multiple_of(100) {
+        tokio::task::yield_now().await;
+    }
+}
+
 impl Look {
     /// What was seen of one of the subjects.
     pub fn at(&self, name: &TenantName, subject: &Subject, desired: &Desired) -> Seen {

@@ -264,6 +264,7 @@ pub fn of_tenant(before: Option<&Desired>, desired: &Desired, observed: &Observe
     }
     plan.problems.sort();
     plan.problems.dedup();
+    plan.steps.shrink_to_fit();
     plan.digest = fingerprint::of_steps(&desired.tenant, &plan.steps, &desired.objects);
     plan.action = action(&plan, desired, observed);
     plan

@@ -35,7 +35,7 @@ pub enum Outcome {
     },
     /// Not tried, because an earlier step of the same tenant failed.
     Skipped {
-        because: ObjectId,
+        because: Box<ObjectId>,
     },
     Held(Hold),
 }

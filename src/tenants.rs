@@ -66,7 +66,8 @@ pub struct Tenant {
     pub renamed_from: Option<TenantName>,
     pub repository: RepositorySettings,
     pub teams: BTreeMap<TeamSlug, TeamSettings>,
-    pub namespaces: BTreeMap<NamespaceName, NamespaceSettings>,
+    /// Boxed, because the smallest map has room for eleven.
+    pub namespaces: BTreeMap<NamespaceName, Box<NamespaceSettings>>,
     /// `ClusterRole` of Flux in workload namespaces: `admin`, `edit` or another; never `cluster-admin`.
     pub reconciler_role: String,
     pub deploy_key: DeployKeySettings,

@@ -242,8 +242,11 @@ impl Bot {
             ));
         };
         let parsed = self.parse(control, text);
+        let base_lines = lines(&before);
         let mut findings = parsed.findings.clone();
         findings.extend(tenants::moved_namespaces(&before.sound.tenants, &parsed));
+        // A large file is not held twice while the world is looked at.
+        drop(before);
         findings.sort_by_key(|finding| finding.span.start);
         let soundness = if findings.is_empty() {
             Soundness::Sound
@@ -259,7 +262,7 @@ impl Bot {
         if soundness == Soundness::HasErrors {
             return Ok(self.impossible(commits, &findings, &file, &plan, &parsed));
         }
-        Ok(self.possible(commits, &plan, &parsed, &before, &file))
+        Ok(self.possible(commits, &plan, &parsed, &base_lines, &file))
     }
 
     async fn plan(
@@ -286,11 +289,11 @@ impl Bot {
         commits: &Commits<'_>,
         plan: &Plan,
         parsed: &Parsed,
-        before: &Parsed,
+        base_lines: &BTreeMap<TenantName, usize>,
         file: &File<'_>,
     ) -> Outlook {
-        let (lines, base_lines) = (lines(parsed), lines(before));
-        let setting = self.setting(commits, &lines, &base_lines);
+        let lines = lines(parsed);
+        let setting = self.setting(commits, &lines, base_lines);
         let comment = match comment::plan_comment(plan, &setting) {
             Some(comment) => Saying::New(comment),
             None => Saying::Quiet(comment::nothing_comment(&setting)),

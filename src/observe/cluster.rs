@@ -10,7 +10,7 @@ use futures::future::{join_all, try_join_all};
 use serde_json::Value;
 
 use super::mark::{self, Mark};
-use super::{LISTED, Seen, Subject, place_of_namespace};
+use super::{LISTED, Seen, Subject, let_others_run, place_of_namespace};
 use crate::desired::Desired;
 use crate::flux::{ADOPT, ControlNamespace, INSTANCE, MANAGED_BY, SYNC};
 use crate::keys;
@@ -95,7 +95,7 @@ async fn lists(
 ) -> Result<(Lists, Vec<Kind>), Error> {
     let names: Vec<TenantName> = subjects.keys().cloned().collect();
     let selected = Some(names.as_slice()).filter(|names| names.len() <= NAMED_AT_MOST);
-    let lists = Mutex::new(Lists::before(subjects));
+    let lists = Mutex::new(Lists::before(subjects).await);
     let answers = LISTED.iter().map(|&kind| {
         let lists = &lists;
         let take = move |object| {
@@ -122,9 +122,10 @@ async fn lists(
 
 impl Lists {
     /// What is wanted, and nothing found yet.
-    fn before(subjects: &BTreeMap<TenantName, Subject>) -> Self {
+    async fn before(subjects: &BTreeMap<TenantName, Subject>) -> Self {
         let (mut wanted, mut tenants) = (HashMap::new(), BTreeMap::new());
-        for (name, subject) in subjects {
+        for (index, (name, subject)) in subjects.iter().enumerate() {
+            let_others_run(index).await;
             let desired = subject.desired(name);
             let marks = marks(&desired).map(|(_, mark)| (mark, false));
             let before = wanted.len();

@@ -140,7 +140,7 @@ fn report_of(plan: Plan, failing: Option<&str>) -> Report {
             let outcome = match (&step.hold, &failed) {
                 (Some(hold), _) => Outcome::Held(*hold),
                 (None, Some(because)) => Outcome::Skipped {
-                    because: Clone::clone(because),
+                    because: Box::new(Clone::clone(because)),
                 },
                 (None, None) if failing == Some(step.id.noun()) => {
                     failed = Some(step.id.clone());
