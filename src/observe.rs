@@ -135,6 +135,12 @@ impl Subject {
         self.is_unchanged() && self.memory.as_ref().is_some_and(finished)
     }
 
+    /// Whether the fingerprint of its key is remembered.
+    fn has_key(&self) -> bool {
+        let memory = self.memory.as_ref();
+        memory.is_some_and(|memory| memory.key.is_some())
+    }
+
     fn entry(&self) -> Option<&Arc<Tenant>> {
         self.wish.as_ref().map(|wish| &wish.entry)
     }

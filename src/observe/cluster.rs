@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 
-use futures::future::{join_all, try_join_all};
+use futures::future::try_join_all;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde_json::Value;
 
 use super::mark::{self, Mark};
@@ -23,6 +24,9 @@ use crate::tenants::diagnostic::Place;
 
 /// Above so many tenants a kind is listed whole instead of by name: the selector travels in the URL.
 const NAMED_AT_MOST: usize = 50;
+
+/// Objects of which each is asked for by itself, at the same time.
+const AT_ONCE: usize = 16;
 
 /// What the cluster answered, for all subjects together.
 pub(super) struct Cluster {
@@ -66,19 +70,28 @@ pub(super) async fn look(
         missing_kinds,
         secrets: BTreeMap::new(),
     };
-    let secrets = subjects
-        .iter()
-        .map(|subject| secret(cluster, &result.lists, subject));
-    let wanted = subjects
-        .iter()
-        .flat_map(|(name, subject)| result.worth_a_second_look(name, subject));
-    let looks = wanted.map(|id| async move {
-        let answer = cluster.get(&id).await;
-        (id, answer)
-    });
-    let (secrets, looks) = tokio::join!(try_join_all(secrets), join_all(looks));
-    result.secrets = secrets?.into_iter().flatten().collect();
-    for (id, answer) in looks {
+    let (mut secrets, mut objects) = (Vec::new(), Vec::new());
+    for (index, (name, subject)) in subjects.iter().enumerate() {
+        let_others_run(index).await;
+        match result.secret(name, subject) {
+            Secret::AsRemembered => {}
+            Secret::Absent => {
+                result.secrets.insert(name.clone(), Ok(None));
+            }
+            Secret::ToBeRead => secrets.push((name.clone(), subject.has_key())),
+        }
+        objects.extend(result.worth_a_second_look(name, subject));
+    }
+    let secrets = stream::iter(secrets)
+        .map(|(name, has_key)| read_secret(cluster, name, has_key))
+        .buffer_unordered(AT_ONCE);
+    let objects = stream::iter(objects)
+        .map(async |id| (cluster.get(&id).await, id))
+        .buffer_unordered(AT_ONCE);
+    let (secrets, objects) =
+        tokio::join!(secrets.try_collect::<Vec<_>>(), objects.collect::<Vec<_>>());
+    result.secrets.extend(secrets?.into_iter().flatten());
+    for (answer, id) in objects {
         match answer {
             Ok(Some(value)) => result.unmarked.insert(id, Ok(value)),
             Ok(None) => None,
@@ -263,38 +276,46 @@ fn restored(kept: &str) -> Value {
     serde_json::from_str(kept).expect("it was written as JSON")
 }
 
-/// The Secret of a tenant that wants one and whose Secret is not known to be in order.
-async fn secret(
-    cluster: &Reader,
-    lists: &Lists,
-    (name, subject): (&TenantName, &Subject),
-) -> Result<Option<(TenantName, Result<Option<StoredKey>, String>)>, Error> {
-    let memory = subject.memory.as_ref();
-    let has_key = memory.is_some_and(|memory| memory.key.is_some());
-    if has_key && subject.is_finished() || !wants_credentials(&subject.desired(name)) {
-        return Ok(None);
-    }
-    // A Secret is readable only in a control namespace that is ours and therefore has our binding.
-    if !lists.has_control_namespace(name) {
-        return Ok(Some((name.clone(), Ok(None))));
-    }
-    let namespace = ControlNamespace::of(name).to_string();
-    match cluster.credentials(&namespace).await {
-        Ok(key) => Ok(Some((name.clone(), Ok(key)))),
-        // Without our binding, which the plan restores: then what is remembered has to do.
-        Err(Error::Forbidden { .. }) if has_key => Ok(None),
-        Err(Error::Forbidden { .. }) => Ok(Some((name.clone(), Ok(None)))),
-        Err(error @ Error::Unavailable { .. }) => Err(error),
-        Err(error) => Ok(Some((name.clone(), Err(error.to_string())))),
-    }
+/// What has to be done to know a tenant's Secret.
+enum Secret {
+    /// None is wanted, or what is remembered of it stands.
+    AsRemembered,
+    Absent,
+    ToBeRead,
 }
 
-fn wants_credentials(desired: &Desired) -> bool {
-    let mut ids = desired.objects.keys();
-    ids.any(|id| matches!(id, ObjectId::Credentials { .. }))
+/// A Secret is readable only in a control namespace that is ours and therefore has our binding.
+async fn read_secret(
+    cluster: &Reader,
+    name: TenantName,
+    has_key: bool,
+) -> Result<Option<(TenantName, Result<Option<StoredKey>, String>)>, Error> {
+    let namespace = ControlNamespace::of(&name).to_string();
+    match cluster.credentials(&namespace).await {
+        Ok(key) => Ok(Some((name, Ok(key)))),
+        // Without our binding, which the plan restores: then what is remembered has to do.
+        Err(Error::Forbidden { .. }) if has_key => Ok(None),
+        Err(Error::Forbidden { .. }) => Ok(Some((name, Ok(None)))),
+        Err(error @ Error::Unavailable { .. }) => Err(error),
+        Err(error) => Ok(Some((name, Err(error.to_string())))),
+    }
 }
 
 impl Cluster {
+    fn secret(&self, name: &TenantName, subject: &Subject) -> Secret {
+        let wants_one = |desired: &Desired| {
+            let mut ids = desired.objects.keys();
+            ids.any(|id| matches!(id, ObjectId::Credentials { .. }))
+        };
+        if subject.has_key() && subject.is_finished() || !wants_one(&subject.desired(name)) {
+            Secret::AsRemembered
+        } else if self.lists.has_control_namespace(name) {
+            Secret::ToBeRead
+        } else {
+            Secret::Absent
+        }
+    }
+
     /// Wanted objects that no list held, where there may be one of the same name that is not ours.
     fn worth_a_second_look(&self, name: &TenantName, subject: &Subject) -> Vec<ManifestId> {
         if self.lists.is_complete(name) && subject.memory.is_some() {
