@@ -809,20 +809,24 @@ fn is_plain_link(url: &str) -> bool {
         && url.len() < 500
 }
 
-/// As many lines as fit, and how many did not.
+/// As many lines as fit, and how many did not; those are not even made.
 fn listed(
-    lines: impl IntoIterator<Item = String>,
+    lines: impl IntoIterator<IntoIter: ExactSizeIterator<Item = String>>,
     budget: usize,
     more: impl Fn(usize) -> String,
 ) -> String {
-    let mut list = List::within(budget);
-    for line in lines {
-        list.add(|| line);
+    let mut lines = lines.into_iter();
+    let mut list = String::new();
+    while let Some(line) = lines.next() {
+        if list.len() + line.len() > budget {
+            return list + &more(lines.len() + 1);
+        }
+        list.push_str(&line);
     }
-    list.finish(more)
+    list
 }
 
-/// Lines as far as they fit; those after them are only counted, and not even made.
+/// The same, a line at a time.
 struct List {
     text: String,
     budget: usize,

@@ -488,6 +488,18 @@ fn escaping_shows_what_it_makes_harmless() {
 }
 
 #[test]
+fn a_thousand_errors_are_not_a_thousand_annotations() {
+    let many: Vec<_> = ten_errors().into_iter().cycle().take(1_000).collect();
+    let annotations = annotations::of_diagnostics(&many, &file());
+    assert_eq!(annotations.len(), 500);
+    let last = &annotations[499].message;
+    assert!(
+        last.ends_with("And 500 more errors, not shown for their number."),
+        "{last}"
+    );
+}
+
+#[test]
 fn annotations_stand_at_the_words_they_are_about() {
     let annotations = annotations::of_diagnostics(&ten_errors(), &file());
     assert_eq!(annotations.len(), 10);
