@@ -1,0 +1,3 @@
+//! The demo: everything in one process.
+
+pub mod pages;
