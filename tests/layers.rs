@@ -21,8 +21,7 @@ const LAYERS: &[&[&str]] = &[
     &["observe", "apply", "compare"],
     &["webhook", "queue"],
     &["bot"],
-    // The embedded GitHub and cluster are for the demo alone.
-    &["config", "serve", "sandbox", "demo", "cli"],
+    &["config", "serve", "cli"],
 ];
 
 /// What the pure layers must not use: clients, clocks, the environment, the disk.

@@ -12,12 +12,10 @@ use super::webhooks::About;
 
 mod checks;
 mod installations;
-mod protection;
 mod pulls;
 
-pub(super) use protection::Blocked;
 pub use pulls::MergeMethod;
-pub(super) use pulls::{Merge, NewPull};
+pub(super) use pulls::NewPull;
 
 /// Most commits that a push event lists.
 const PUSH_COMMITS: usize = 2_048;
@@ -86,7 +84,6 @@ impl World {
             pulls: BTreeMap::new(),
             collaborators: BTreeMap::new(),
             deploy_keys: BTreeMap::new(),
-            protections: BTreeMap::new(),
             network,
             next_number: 1,
         });

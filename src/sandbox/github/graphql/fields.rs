@@ -237,7 +237,6 @@ impl Run<'_, '_> {
             | Node::CheckSuite(_)
             | Node::CheckRun(_)
             | Node::App(_)
-            | Node::Event { .. }
             | Node::Installation(_) => None,
         }
     }

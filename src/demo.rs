@@ -1,3 +1,0 @@
-//! The demo: everything in one process.
-
-pub mod pages;
