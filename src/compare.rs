@@ -184,6 +184,7 @@ fn draft(eyes: Eyes<'_>, sorted: Sorted, mut seen: BTreeMap<TenantName, Seen>) -
                 memory,
                 repository: seen.repository,
                 offered: seen.offered,
+                head: seen.head,
                 public_key: seen.public_key,
             },
         );

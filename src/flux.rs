@@ -44,6 +44,11 @@ impl ControlNamespace {
     pub fn of(tenant: &TenantName) -> Self {
         Self(format!("tenant-{tenant}"))
     }
+
+    /// The tenant whose control namespace is called so.
+    pub fn tenant(namespace: &str) -> Option<TenantName> {
+        namespace.strip_prefix("tenant-")?.parse().ok()
+    }
 }
 
 impl fmt::Display for ControlNamespace {

@@ -4,12 +4,14 @@
 //! set go over the wire, and the server keeps track of which are ours.
 
 pub mod error;
+pub mod watch;
 
 use std::time::Duration;
 
 use anyhow::Context as _;
 use http::{Method, Request};
 use kube::{Client, Config};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -20,6 +22,9 @@ use crate::object::{FIELD_MANAGER, Kind, ManifestId};
 
 /// Objects in one answer to a list; the rest follows by `continue`.
 const PAGE: u32 = 1000;
+
+/// The mark that every object of ours carries, as a selector.
+const OURS: &str = "app.kubernetes.io/managed-by=tenantry";
 
 /// No answer within this time is a failure of the request.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -45,6 +50,16 @@ pub enum Force {
     No,
 }
 
+crate::words::words! {
+    /// Whose conditions of a Tenant are told: each is a field manager of its own.
+    Teller {
+        /// `Accepted`.
+        Writing = "tenantry-accepted",
+        /// `Fetched`, `Applied`, `Contained`, `Live`.
+        Following = "tenantry-live",
+    }
+}
+
 /// The public side of the `git-auth` Secret; the private key does not leave [`Reader::credentials`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredKey {
@@ -64,7 +79,8 @@ pub async fn connect() -> anyhow::Result<(Reader, Writer)> {
 
 /// Connects to a cluster that a kubeconfig or a test describes.
 pub fn connect_with(mut config: Config) -> anyhow::Result<(Reader, Writer)> {
-    config.read_timeout = Some(DEADLINE);
+    // Every request has its own deadline; a watch is silent for longer than any answer takes.
+    config.read_timeout = None;
     config.write_timeout = Some(DEADLINE);
     // kube repeats requests up to 15 times by itself; what is repeated is decided in one place, the flow.
     config.default_retry = false;
@@ -80,7 +96,7 @@ impl Reader {
         kind: Kind,
         tenants: Option<&[TenantName]>,
     ) -> Result<Vec<Value>, Error> {
-        let mut selector = "app.kubernetes.io/managed-by=tenantry".to_owned();
+        let mut selector = OURS.to_owned();
         if let Some(tenants) = tenants {
             let names: Vec<_> = tenants.iter().map(TenantName::as_str).collect();
             selector = format!(
@@ -161,6 +177,15 @@ impl Reader {
         path: &str,
         body: Option<(&str, Vec<u8>)>,
     ) -> Result<Value, Error> {
+        self.send_typed(method, path, body).await
+    }
+
+    async fn send_typed<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&str, Vec<u8>)>,
+    ) -> Result<T, Error> {
         let what = format!("{method} {}", path.split('?').next().unwrap_or(path));
         let mut request = Request::builder().method(method).uri(path);
         if let Some((content_type, _)) = &body {
@@ -170,7 +195,7 @@ impl Reader {
         let request = request.map_err(|error| Error::Unexpected {
             message: error.to_string(),
         })?;
-        match tokio::time::timeout(DEADLINE, self.client.request::<Value>(request)).await {
+        match tokio::time::timeout(DEADLINE, self.client.request::<T>(request)).await {
             Ok(answer) => answer.map_err(|error| Error::of(&what, error)),
             Err(_) => Err(Error::Unavailable {
                 message: format!("{what}: no answer within {DEADLINE:?}"),
@@ -223,6 +248,45 @@ impl Writer {
         let body =
             serde_json::to_vec(&json!({ "status": status })).expect("a status is plain data");
         let path = format!("{}/status?fieldManager={FIELD_MANAGER}", path(&id));
+        let content_type = "application/merge-patch+json";
+        self.reader
+            .send(Method::PATCH, &path, Some((content_type, body)))
+            .await
+            .map(|_| ())
+    }
+
+    /// Server-side apply of conditions, each a list entry of its own: those of another teller stay as they are.
+    pub async fn tell(
+        &self,
+        tenant: &TenantName,
+        teller: Teller,
+        conditions: &[Value],
+    ) -> Result<(), Error> {
+        let id = ManifestId {
+            kind: Kind::Tenant,
+            namespace: None,
+            name: tenant.to_string(),
+        };
+        let manifest = json!({
+            "apiVersion": Kind::Tenant.api_version(),
+            "kind": Kind::Tenant,
+            "metadata": { "name": tenant },
+            "status": { "conditions": conditions },
+        });
+        let body = serde_json::to_vec(&manifest).expect("a status is plain data");
+        let path = format!("{}/status?fieldManager={teller}&force=true", path(&id));
+        let content_type = "application/apply-patch+yaml";
+        self.reader
+            .send(Method::PATCH, &path, Some((content_type, body)))
+            .await
+            .map(|_| ())
+    }
+
+    /// Sets one annotation and nothing else.
+    pub async fn annotate(&self, id: &ManifestId, key: &str, value: &str) -> Result<(), Error> {
+        let body = json!({ "metadata": { "annotations": { key: value } } });
+        let body = serde_json::to_vec(&body).expect("an annotation is plain data");
+        let path = format!("{}?fieldManager={FIELD_MANAGER}", path(id));
         let content_type = "application/merge-patch+json";
         self.reader
             .send(Method::PATCH, &path, Some((content_type, body)))

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::live::Traces;
 use crate::names::TenantName;
 use crate::object::ObjectId;
 use crate::observed::{Facts, Problem};
@@ -20,6 +21,7 @@ pub struct TenantReport {
     pub outcomes: Vec<(Step, Outcome)>,
     pub problems: Vec<Problem>,
     pub facts: Facts,
+    pub traces: Traces,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,8 +90,7 @@ impl Report {
 
     /// Whether anything was written.
     pub fn did_something(&self) -> bool {
-        let mut outcomes = self.tenants.values().flat_map(|tenant| &tenant.outcomes);
-        outcomes.any(|(_, outcome)| *outcome == Outcome::Done)
+        self.tenants.values().any(TenantReport::did_something)
     }
 
     /// The tenants of which something failed, and trying again may help.
@@ -121,6 +122,11 @@ impl Outcome {
 }
 
 impl TenantReport {
+    pub fn did_something(&self) -> bool {
+        let mut outcomes = self.outcomes.iter();
+        outcomes.any(|(_, outcome)| *outcome == Outcome::Done)
+    }
+
     fn absorb(&mut self, again: TenantReport) {
         self.outcomes
             .retain(|(step, _)| again.outcomes.iter().all(|(other, _)| other.id != step.id));
@@ -131,6 +137,7 @@ impl TenantReport {
         self.outcomes
             .sort_by(|(one, _), (two, _)| one.id.cmp(&two.id));
         self.problems = again.problems;
+        self.traces.absorb(again.traces);
     }
 
     pub fn verdict(&self) -> Verdict {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context as _;
+use jiff::Timestamp;
 
 use crate::apply::{self, Hands};
 use crate::bot::control::{Control, Target};
@@ -12,15 +13,18 @@ use crate::bot::reporting::{Concluded, Saying, conclusion, in_api_words};
 use crate::bot::{APPLY_CHECK, Bot, Job, PLAN_CHECK, Work};
 use crate::compare::{self, Draft, File as Soundness, Scope};
 use crate::github::{CheckRun, MergedPull};
+use crate::live::following::{self, Telling};
+use crate::live::{Course, MergeId};
 use crate::names::TenantName;
 use crate::object::ObjectId;
 use crate::observe;
 use crate::observed::Memory;
-use crate::plan::{self, Consent, Effect, Plan, Promise};
+use crate::plan::{self, Consent, Effect, Plan, Promise, TenantAction};
 use crate::queue::Next;
 use crate::render::annotations::{self, File};
 use crate::render::check;
 use crate::render::comment::{self, Setting};
+use crate::render::live;
 use crate::report::{Report, Verdict};
 use crate::tenants::diagnostic::Diagnostic;
 use crate::tenants::{self, Parsed};
@@ -69,6 +73,7 @@ impl Bot {
             let file = File { path, text: &text };
             return self.refuse(&round, &findings, &file, wanted).await;
         }
+        let began = super::now();
         let report = match self.make_live(&round, &parsed, wanted).await {
             Ok(report) => report,
             Err(error) => {
@@ -80,7 +85,7 @@ impl Bot {
             &round,
             &parsed,
             &File { path, text: &text },
-            &report,
+            &Applied { report: &report, began },
             wanted,
         )
         .await?;
@@ -153,8 +158,12 @@ impl Bot {
         let mut report = Report::default();
         loop {
             let eyes = self.eyes(&target);
+            let asked = super::now();
             let draft =
                 compare::tenants(eyes, &parsed.sound, Soundness::Sound, scope, round.tip).await?;
+            let heads = draft.known.iter();
+            let heads = heads.filter_map(|(name, known)| Some((name, known.head.as_deref()?)));
+            self.shared.follow.heads(heads, asked);
             report.absorb(self.apply(round, &target, draft, parsed).await?);
             let worth_it = report.worth_retrying().next().is_some();
             match waits.next().filter(|_| worth_it) {
@@ -245,36 +254,83 @@ impl Bot {
         Ok(())
     }
 
-    /// Says what came of it, unless that is what the check says already and nothing was done.
+    /// Says what came of it, unless that is what the check says already and nothing was done. Where everything was
+    /// done, the last word is had by those who follow the tenants until they are live.
     async fn conclude_merge(
         &self,
         round: &Round<'_>,
         parsed: &Parsed,
         file: &File<'_>,
-        report: &Report,
+        applied: &Applied<'_>,
         wanted: &Reconcile,
     ) -> anyhow::Result<()> {
-        let retry_at = self.retry_at(report, wanted);
-        let lines = lines(parsed);
-        let text = check::report_check(report, &self.merge_setting(round, None, &lines, retry_at));
-        let said = round.check.as_ref().and_then(conclusion);
+        let report = applied.report;
         let verdict = report.verdict();
-        if said == Some(in_api_words(text.conclusion)) && !report.did_something() {
+        if !report.did_something() && is_said(round, verdict) {
             tracing::info!(repository = %round.control.repository, %verdict, "nothing new");
             return Ok(());
         }
         tracing::info!(repository = %round.control.repository, commit = round.tip, %verdict, "applied");
+        let telling = self.follow_on(round, applied);
+        let course = telling.as_ref().map(|telling| &telling.course);
+        let said = self.report(round, parsed, file, report, course, wanted).await;
+        if let Some(telling) = telling {
+            self.shared.follow.told(telling, said.is_ok());
+        }
+        said
+    }
+
+    /// Follows the tenants that were written, if any were.
+    fn follow_on(&self, round: &Round<'_>, applied: &Applied<'_>) -> Option<Telling> {
+        let written = applied.report.tenants.iter().filter(|(_, tenant)| {
+            tenant.did_something() && tenant.action != TenantAction::Remove
+        });
+        let tenants: BTreeMap<_, _> = written
+            .map(|(name, tenant)| (name.clone(), tenant.traces.clone()))
+            .collect();
+        if tenants.is_empty() {
+            return None;
+        }
+        Some(self.shared.follow.begin(following::Applied {
+            id: MergeId {
+                repository: round.control.repository.clone(),
+                commit: round.tip.to_owned(),
+            },
+            pulls: round.pulls.iter().map(|pull| pull.number).collect(),
+            began: applied.began,
+            tenants,
+            concludes: applied.report.verdict() == Verdict::Applied,
+        }))
+    }
+
+    async fn report(
+        &self,
+        round: &Round<'_>,
+        parsed: &Parsed,
+        file: &File<'_>,
+        report: &Report,
+        course: Option<&Course>,
+        wanted: &Reconcile,
+    ) -> anyhow::Result<()> {
+        let retry_at = self.retry_at(report, wanted);
+        let lines = lines(parsed);
         for pull in &round.pulls {
             let setting = self.merge_setting(round, Some(pull.number), &lines, retry_at);
-            let text = comment::report_comment(report, &setting);
+            let text = comment::report_comment(report, course, &setting);
             self.say(round.control, pull.number, &Saying::Quiet(text))
                 .await?;
         }
+        let setting = self.merge_setting(round, None, &lines, retry_at);
+        let text = check::report_check(report, course, &setting);
         let annotations = annotations::of_problems(report.problems(), &parsed.places, file);
         let check = Concluded {
             annotations,
             ..Concluded::new(APPLY_CHECK, round.tip, text)
         };
+        let on_its_way = course.is_some_and(|course| !course.turn.is_end());
+        if on_its_way && report.verdict() == Verdict::Applied {
+            return self.show_progress(round.control, check).await;
+        }
         self.conclude_check(round.control, check).await
     }
 
@@ -360,7 +416,7 @@ impl Bot {
         }
     }
 
-    fn retry_at(&self, report: &Report, wanted: &Reconcile) -> Option<jiff::Timestamp> {
+    fn retry_at(&self, report: &Report, wanted: &Reconcile) -> Option<Timestamp> {
         report.worth_retrying().next()?;
         let pace = self.shared.setup.pace;
         let pause =
@@ -373,7 +429,7 @@ impl Bot {
         round: &Round<'a>,
         pull: Option<u64>,
         lines: &'a BTreeMap<TenantName, usize>,
-        retry_at: Option<jiff::Timestamp>,
+        retry_at: Option<Timestamp>,
     ) -> Setting<'a> {
         Setting {
             file: &self.shared.setup.tenants_file,
@@ -389,6 +445,22 @@ impl Bot {
             retry_at,
         }
     }
+}
+
+/// What was done, and since when.
+struct Applied<'a> {
+    report: &'a Report,
+    began: Timestamp,
+}
+
+/// Whether the check says so already, or is left to those who follow the tenants.
+fn is_said(round: &Round<'_>, verdict: Verdict) -> bool {
+    let Some(check) = &round.check else {
+        return false;
+    };
+    let followed = verdict == Verdict::Applied && live::is_followed(&check.summary);
+    let said = conclusion(check).is_some_and(|said| said == in_api_words(check::conclusion(verdict)));
+    followed || said
 }
 
 /// Each pull request once, in the order of their numbers.

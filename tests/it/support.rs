@@ -32,6 +32,7 @@ pub(crate) struct World {
     /// Makes names of this world differ from those of others, which share the API server.
     number: u32,
     pub(crate) resync: Duration,
+    pub(crate) live_deadline: Duration,
 }
 
 impl World {
@@ -63,6 +64,7 @@ impl World {
             log: Log::default(),
             number,
             resync: Duration::from_hours(1),
+            live_deadline: Duration::from_mins(10),
         };
         world.furnish(file);
         world.start().await;
@@ -180,6 +182,8 @@ impl World {
                 tries: [soon, soon],
                 retry: 4 * soon,
                 resync: self.resync,
+                live_deadline: self.live_deadline,
+                telling: soon,
             },
         }
     }
