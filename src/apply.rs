@@ -12,6 +12,8 @@ use futures::StreamExt as _;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::kubernetes::Teller;
+use crate::live::Traces;
 use crate::names::TenantName;
 use crate::object::{Object, ObjectId};
 use crate::observed::{Accepted, Memory, Progress, RememberedRepository};
@@ -19,8 +21,6 @@ use crate::plan::{ApprovedPlan, Change, Hold, Step, TenantPlan};
 use crate::report::{Outcome, Report, Retry, TenantReport};
 use crate::surroundings::Surroundings;
 use crate::tenants::Tenant;
-use crate::kubernetes::Teller;
-use crate::live::Traces;
 use crate::{github as hub, keys, kubernetes};
 
 /// Tenants that are written at the same time.

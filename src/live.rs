@@ -360,7 +360,9 @@ impl Look<'_> {
             by: Some(kind),
             reason: "Suspended".to_owned(),
             message: format!("somebody has suspended the {kind}, and the file has not"),
-            help: Some("resume it with `flux resume`, or set `suspended: true` in the file".to_owned()),
+            help: Some(
+                "resume it with `flux resume`, or set `suspended: true` in the file".to_owned(),
+            ),
         }
     }
 
@@ -418,7 +420,10 @@ fn forbidden(message: &str) -> Option<String> {
     let (verb, rest) = rest.split_once(" resource \"")?;
     let (resource, rest) = rest.split_once('"')?;
     let group = rest.split_once(" in API group \"")?.1.split_once('"')?.0;
-    let simple = |word: &str| word.chars().all(|c| c.is_ascii_alphanumeric() || "-./".contains(c));
+    let simple = |word: &str| {
+        word.chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-./".contains(c))
+    };
     if ![verb, resource, group].into_iter().all(simple) {
         return None;
     }

@@ -45,7 +45,8 @@ pub struct Follow {
 
 impl Follow {
     pub fn new(pace: Pace, control_repos: impl IntoIterator<Item = FullName>) -> Self {
-        let signed = |duration: Duration| SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
+        let signed =
+            |duration: Duration| SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
         let patience = Patience {
             deadline: signed(pace.live_deadline),
             telling: signed(pace.telling),
@@ -139,7 +140,9 @@ impl Bot {
             changed.as_mut().enable();
             waiting.extend(follow.lock().tasks(now()));
             while work.len() < AT_ONCE {
-                let Some(task) = waiting.pop_front() else { break };
+                let Some(task) = waiting.pop_front() else {
+                    break;
+                };
                 work.spawn(self.clone().perform(task));
             }
             follow.acted.notify_waiters();
@@ -217,7 +220,12 @@ impl Bot {
             name: SYNC.to_owned(),
         };
         let at = now().to_string();
-        match self.shared.cluster.annotate(&source, REQUESTED_AT, &at).await {
+        match self
+            .shared
+            .cluster
+            .annotate(&source, REQUESTED_AT, &at)
+            .await
+        {
             Ok(()) => tracing::info!(%tenant, "Flux is asked to fetch"),
             // It does so by itself at the next interval.
             Err(error) => tracing::warn!(%tenant, %error, "Flux could not be asked to fetch"),
@@ -242,7 +250,12 @@ impl Bot {
         if *concludes || pulls.is_empty() {
             self.retell_check(&control, merge, course).await?;
         }
-        tracing::info!(commit = merge.commit, live = course.live(), of = course.legs.len(), "told");
+        tracing::info!(
+            commit = merge.commit,
+            live = course.live(),
+            of = course.legs.len(),
+            "told"
+        );
         Ok(())
     }
 
@@ -250,7 +263,11 @@ impl Bot {
         let reader = self.reader(control);
         let commits = [commit.to_owned()];
         let pulls = reader.pulls_with(&control.repository, &commits).await?;
-        Ok(pulls.into_values().flatten().map(|pull| pull.number).collect())
+        Ok(pulls
+            .into_values()
+            .flatten()
+            .map(|pull| pull.number)
+            .collect())
     }
 
     async fn retell_comment(
@@ -306,7 +323,9 @@ impl Bot {
             .update_check(run.id, progress, &output)
             .await?;
         if is_completed(progress) {
-            self.shared.begun.forget(&control.repository, &merge.commit, APPLY_CHECK);
+            self.shared
+                .begun
+                .forget(&control.repository, &merge.commit, APPLY_CHECK);
         }
         Ok(())
     }

@@ -85,7 +85,10 @@ impl Bot {
             &round,
             &parsed,
             &File { path, text: &text },
-            &Applied { report: &report, began },
+            &Applied {
+                report: &report,
+                began,
+            },
             wanted,
         )
         .await?;
@@ -273,7 +276,9 @@ impl Bot {
         tracing::info!(repository = %round.control.repository, commit = round.tip, %verdict, "applied");
         let telling = self.follow_on(round, applied);
         let course = telling.as_ref().map(|telling| &telling.course);
-        let said = self.report(round, parsed, file, report, course, wanted).await;
+        let said = self
+            .report(round, parsed, file, report, course, wanted)
+            .await;
         if let Some(telling) = telling {
             self.shared.follow.told(telling, said.is_ok());
         }
@@ -282,9 +287,10 @@ impl Bot {
 
     /// Follows the tenants that were written, if any were.
     fn follow_on(&self, round: &Round<'_>, applied: &Applied<'_>) -> Option<Telling> {
-        let written = applied.report.tenants.iter().filter(|(_, tenant)| {
-            tenant.did_something() && tenant.action != TenantAction::Remove
-        });
+        let written =
+            applied.report.tenants.iter().filter(|(_, tenant)| {
+                tenant.did_something() && tenant.action != TenantAction::Remove
+            });
         let tenants: BTreeMap<_, _> = written
             .map(|(name, tenant)| (name.clone(), tenant.traces.clone()))
             .collect();
@@ -459,7 +465,8 @@ fn is_said(round: &Round<'_>, verdict: Verdict) -> bool {
         return false;
     };
     let followed = verdict == Verdict::Applied && live::is_followed(&check.summary);
-    let said = conclusion(check).is_some_and(|said| said == in_api_words(check::conclusion(verdict)));
+    let said =
+        conclusion(check).is_some_and(|said| said == in_api_words(check::conclusion(verdict)));
     followed || said
 }
 

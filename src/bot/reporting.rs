@@ -128,7 +128,9 @@ impl Bot {
             return Ok(begun);
         }
         let existing = self.check(control, head, name).await?;
-        Ok(existing.filter(|run| !is_completed(run.progress)).map(|run| run.id))
+        Ok(existing
+            .filter(|run| !is_completed(run.progress))
+            .map(|run| run.id))
     }
 
     /// Shows on the check that is in progress how far it is.

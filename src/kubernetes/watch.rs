@@ -106,7 +106,11 @@ impl Reader {
             return self.follow(kind, version, seen).await;
         }
         *version = self.tell_all(kind, seen).await?;
-        Ok(if version.is_some() { End::Listed } else { End::Unheard })
+        Ok(if version.is_some() {
+            End::Listed
+        } else {
+            End::Unheard
+        })
     }
 
     /// Lists page by page; gives the version from which to watch, or nothing if nobody listens.
@@ -159,7 +163,10 @@ impl Reader {
             encode(OURS),
             encode(version)
         );
-        let request = Request::builder().method(Method::GET).uri(path).body(Vec::new());
+        let request = Request::builder()
+            .method(Method::GET)
+            .uri(path)
+            .body(Vec::new());
         let request = request.map_err(|error| Error::Unexpected {
             message: error.to_string(),
         })?;
@@ -173,7 +180,9 @@ impl Reader {
         };
         let mut events = std::pin::pin!(events);
         loop {
-            let event = timeout(SILENCE, events.try_next()).await.map_err(|_| silent())?;
+            let event = timeout(SILENCE, events.try_next())
+                .await
+                .map_err(|_| silent())?;
             let told = match event {
                 Ok(None) => return Ok(End::Over),
                 Ok(Some(WatchEvent::Added(object) | WatchEvent::Modified(object))) => {

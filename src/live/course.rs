@@ -36,7 +36,9 @@ pub enum Turn {
     /// Some tenant was not live at the deadline.
     Late,
     /// A newer merge touched all of its tenants: that one's course goes on.
-    Superseded { by: String },
+    Superseded {
+        by: String,
+    },
 }
 
 impl Turn {
@@ -68,7 +70,10 @@ impl Leg {
         matches!(self.nature(), Some(Nature::Failing | Nature::Stuck))
     }
 
-    pub(super) fn of(standing: Option<&Standing>, since: impl Fn(Stage) -> Option<Timestamp>) -> Self {
+    pub(super) fn of(
+        standing: Option<&Standing>,
+        since: impl Fn(Stage) -> Option<Timestamp>,
+    ) -> Self {
         let Some(standing) = standing else {
             return Self {
                 passed: BTreeMap::new(),
@@ -86,11 +91,7 @@ impl Leg {
 }
 
 impl Course {
-    pub(super) fn new(
-        legs: BTreeMap<TenantName, Leg>,
-        began: Timestamp,
-        is_late: bool,
-    ) -> Self {
+    pub(super) fn new(legs: BTreeMap<TenantName, Leg>, began: Timestamp, is_late: bool) -> Self {
         let turn = if legs.values().all(Leg::is_done) {
             Turn::Live
         } else if legs.values().any(|leg| leg.nature() == Some(Nature::Stuck)) {

@@ -58,9 +58,13 @@ pub enum Task {
         conditions: Box<[Condition; 4]>,
     },
     /// Look at what the tenant's account may do.
-    Review { tenant: TenantName },
+    Review {
+        tenant: TenantName,
+    },
     /// Ask Flux to fetch the workspace now.
-    Sync { tenant: TenantName },
+    Sync {
+        tenant: TenantName,
+    },
     Tell(Telling),
 }
 
@@ -131,8 +135,9 @@ pub struct Following {
 /// Something to look at, now or at some time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Due {
-    Write(TenantName),
+    // First: what it shows is written and told with the rest.
     Review(TenantName),
+    Write(TenantName),
     Sync(TenantName),
     /// The tenant may have been on its way for too long.
     Late(TenantName),
@@ -189,7 +194,8 @@ impl Following {
                 if let Some(known) = &entry.tenant {
                     self.workspaces.remove(&key(&known.repository.to_string()));
                 }
-                let ours = |seen: &Remembered| self.control_repos.contains(&seen.control_repository);
+                let ours =
+                    |seen: &Remembered| self.control_repos.contains(&seen.control_repository);
                 entry.remember(object.and_then(Remembered::of).filter(ours));
                 if let Some(known) = &entry.tenant {
                     let workspace = key(&known.repository.to_string());
@@ -245,7 +251,9 @@ impl Following {
                 continue;
             }
             let tenants: BTreeSet<_> = self.tenants_of(&id).map(|(name, _)| name.clone()).collect();
-            let created = self.tenants_of(&id).filter_map(|(_, entry)| entry.created_at());
+            let created = self
+                .tenants_of(&id)
+                .filter_map(|(_, entry)| entry.created_at());
             let began = created.max().unwrap_or(now);
             let merge = Merge::resumed(tenants, began, self.patience, what == Left::Told, now);
             self.timers.insert((merge.deadline, Due::Tell(id.clone())));
@@ -342,7 +350,8 @@ impl Following {
                         entry.tell(*conditions);
                         self.plan_write(&tenant, now);
                     } else {
-                        self.timers.insert((later(now, WRITE_AGAIN), Due::Write(tenant)));
+                        self.timers
+                            .insert((later(now, WRITE_AGAIN), Due::Write(tenant)));
                     }
                 }
             }
@@ -488,7 +497,10 @@ impl Following {
         };
         let legs = merge.tenants.iter().map(|tenant| {
             let leg = self.entries.get(tenant).map(Entry::leg);
-            (tenant.clone(), leg.unwrap_or_else(|| Entry::default().leg()))
+            (
+                tenant.clone(),
+                leg.unwrap_or_else(|| Entry::default().leg()),
+            )
         });
         let mut course = Course::new(legs.collect(), merge.began, now >= merge.deadline);
         if let Some(by) = &merge.superseded_by {
@@ -524,7 +536,8 @@ impl Following {
             let conditions = entry.conditions(self.patience.deadline, now);
             let is_news = !is_first || conditions.is_some_and(|now| entry.differs(&now));
             let of_it = self.merges.iter_mut();
-            for (id, merge) in of_it.filter(|(_, merge)| is_news && merge.tenants.contains(tenant)) {
+            for (id, merge) in of_it.filter(|(_, merge)| is_news && merge.tenants.contains(tenant))
+            {
                 merge.hear(news);
                 self.tasks.insert(Due::Tell(id.clone()));
             }

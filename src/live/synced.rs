@@ -213,12 +213,12 @@ fn condition(status: &Value, name: &str) -> Option<Condition> {
         .iter()
         .find(|condition| condition["type"] == name)?;
     Some(Condition {
-        status: found["status"]
-            .as_str()?
-            .parse()
-            .unwrap_or(Status::Unknown),
+        status: found["status"].as_str()?.parse().unwrap_or(Status::Unknown),
         reason: text(&found["reason"]),
-        message: text(&found["message"]).chars().take(LONGEST_MESSAGE).collect(),
+        message: text(&found["message"])
+            .chars()
+            .take(LONGEST_MESSAGE)
+            .collect(),
         generation: found["observedGeneration"].as_i64(),
         since: found["lastTransitionTime"]
             .as_str()

@@ -126,7 +126,9 @@ pub(super) fn report_summary(
     setting: &Setting,
 ) -> String {
     let summary = [
-        course.map(|course| followed(report, course)).unwrap_or_default(),
+        course
+            .map(|course| followed(report, course))
+            .unwrap_or_default(),
         report_problems(report, Some(setting)),
         failures(report, Some(setting)),
         holds(report),

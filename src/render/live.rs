@@ -47,7 +47,12 @@ pub fn retold(text: &str, course: &Course) -> Option<String> {
             let end = before[start..]
                 .find('\n')
                 .map_or(before.len(), |length| start + length);
-            format!("{}### {}{}", &before[..start], title(course, did), &before[end..])
+            format!(
+                "{}### {}{}",
+                &before[..start],
+                title(course, did),
+                &before[end..]
+            )
         }
         _ => before.to_owned(),
     };
@@ -94,7 +99,11 @@ fn words(course: &Course, did: &str) -> (&'static str, Vec<String>) {
         turn @ (Turn::Stuck | Turn::Late) => {
             let missing = total - live - suspended;
             let whole = counted(total, "tenant");
-            let which = if total == 1 { whole } else { format!("{missing} of {whole}") };
+            let which = if total == 1 {
+                whole
+            } else {
+                format!("{missing} of {whole}")
+            };
             let late = if *turn == Turn::Late { " in time" } else { "" };
             parts.insert(0, format!("{which} not live{late}"));
             ("Failed", parts)
@@ -118,7 +127,10 @@ fn took(course: &Course) -> Option<String> {
 
 /// The part itself; `did` where the title is to follow the course.
 pub(super) fn part(course: &Course, did: Option<&str>) -> String {
-    let begin = did.map_or_else(|| format!("{BEGIN} -->"), |did| format!("{BEGIN}: {did} -->"));
+    let begin = did.map_or_else(
+        || format!("{BEGIN} -->"),
+        |did| format!("{BEGIN}: {did} -->"),
+    );
     let text = match &course.turn {
         Turn::Superseded { by } => format!(
             "A newer merge has touched the same tenants: that they become live is told with {}.\n\n",
@@ -132,16 +144,24 @@ pub(super) fn part(course: &Course, did: Option<&str>) -> String {
 }
 
 fn obstacles(course: &Course) -> String {
-    let wrong: Vec<_> = course.legs.iter().filter(|(_, leg)| leg.is_failing()).collect();
+    let wrong: Vec<_> = course
+        .legs
+        .iter()
+        .filter(|(_, leg)| leg.is_failing())
+        .collect();
     if wrong.is_empty() {
         return String::new();
     }
-    let stuck = wrong.iter().any(|(_, leg)| leg.nature() == Some(Nature::Stuck));
+    let stuck = wrong
+        .iter()
+        .any(|(_, leg)| leg.nature() == Some(Nature::Stuck));
     let alert = if stuck { "CAUTION" } else { "WARNING" };
     let mut text = format!("> [!{alert}]\n> **Not live**, and why:\n");
     let mut left = wrong.len();
     for (name, leg) in wrong {
-        let Some(obstacle) = &leg.obstacle else { continue };
+        let Some(obstacle) = &leg.obstacle else {
+            continue;
+        };
         let line = obstacle_line(name, obstacle);
         if text.len() + line.len() > OBSTACLES {
             break;
@@ -157,8 +177,15 @@ fn obstacles(course: &Course) -> String {
 
 fn obstacle_line(name: &TenantName, obstacle: &Obstacle) -> String {
     let message: String = obstacle.message.chars().take(LONGEST_MESSAGE).collect();
-    let cut = if message.len() < obstacle.message.len() { "…" } else { "" };
-    let by = obstacle.by.map(|kind| format!("{kind} ")).unwrap_or_default();
+    let cut = if message.len() < obstacle.message.len() {
+        "…"
+    } else {
+        ""
+    };
+    let by = obstacle
+        .by
+        .map(|kind| format!("{kind} "))
+        .unwrap_or_default();
     let help = obstacle.help.as_deref();
     let help = help
         .map(|help| format!(" {}.", escape::message(&capitalized(help))))
@@ -195,15 +222,22 @@ fn table(course: &Course) -> String {
         let count = counted(rest.len(), "more tenant");
         writeln!(text, "\nAnd {count}, {live} of them live.").expect("writing to a string");
     }
-    writeln!(text, "\n<sub>Since {}, when the work began.{}</sub>\n", clock(course.began), ahead(&course.turn))
-        .expect("writing to a string");
+    writeln!(
+        text,
+        "\n<sub>Since {}, when the work began.{}</sub>\n",
+        clock(course.began),
+        ahead(&course.turn)
+    )
+    .expect("writing to a string");
     text
 }
 
 fn ahead(turn: &Turn) -> &'static str {
     match turn {
         Turn::Underway => " This follows Flux until every tenant is live.",
-        Turn::Stuck | Turn::Late => " The check has ended; this changes all the same once every tenant is live.",
+        Turn::Stuck | Turn::Late => {
+            " The check has ended; this changes all the same once every tenant is live."
+        }
         Turn::Live | Turn::Superseded { .. } => "",
     }
 }
@@ -227,7 +261,11 @@ fn row(course: &Course, name: &TenantName, leg: &Leg) -> String {
         }
     });
     let cells: Vec<_> = cells.collect();
-    format!("| {mark} | {} | {} |\n", escape::code(name.as_str()), cells.join(" | "))
+    format!(
+        "| {mark} | {} | {} |\n",
+        escape::code(name.as_str()),
+        cells.join(" | ")
+    )
 }
 
 /// `9 s`, `2 min 5 s`, `1 h 3 min`.
@@ -245,6 +283,10 @@ fn find(text: &str) -> Option<(Range<usize>, Option<&str>)> {
     let head = &text[start + BEGIN.len()..];
     let (did, _) = head.split_once(" -->")?;
     let end = start + text[start..].find(END)? + END.len();
-    let end = if text[end..].starts_with('\n') { end + 1 } else { end };
+    let end = if text[end..].starts_with('\n') {
+        end + 1
+    } else {
+        end
+    };
     Some((start..end, did.strip_prefix(": ")))
 }

@@ -1,3 +1,5 @@
+mod live;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;

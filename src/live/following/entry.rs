@@ -76,10 +76,14 @@ impl Entry {
 
     /// In one process the conditions are as they were written here; what was there before it counts at first.
     pub(super) fn remember(&mut self, seen: Option<Remembered>) {
-        let uid = |tenant: &Option<Remembered>| tenant.as_ref().map(|tenant| tenant.version.uid.clone());
+        let uid =
+            |tenant: &Option<Remembered>| tenant.as_ref().map(|tenant| tenant.version.uid.clone());
         let mut seen = seen;
         if uid(&self.tenant) != uid(&seen) {
-            self.told = seen.as_mut().map(|seen| std::mem::take(&mut seen.told)).unwrap_or_default();
+            self.told = seen
+                .as_mut()
+                .map(|seen| std::mem::take(&mut seen.told))
+                .unwrap_or_default();
             self.standing = None;
             self.since = BTreeMap::new();
             self.on_its_way = None;
@@ -123,11 +127,18 @@ impl Entry {
 
     /// A push; says whether it is news. One told again is not, nor one told after the one that followed it.
     pub(super) fn push(&mut self, push: &Push<'_>, now: Timestamp) -> bool {
-        if let Some(head) = &self.head
-            && let Some(before) = &head.before
-            && (head.commit == push.after || before == push.after)
+        if let Some(Head {
+            commit,
+            before: Some(before),
+            ..
+        }) = &self.head
         {
-            return false;
+            let again = commit == push.after;
+            // One that goes back to where the last one began says so.
+            let overtaken = before == push.after && commit != push.before;
+            if again || overtaken {
+                return false;
+            }
         }
         self.head = Some(Head {
             commit: push.after.to_owned(),
@@ -167,10 +178,12 @@ impl Entry {
     /// Where the tenant stands by what has been seen.
     pub(super) fn judge(&self) -> Option<Standing> {
         let tenant = self.tenant.as_ref()?;
-        self.is_new_enough(Kind::Tenant, &tenant.version).then_some(())?;
+        self.is_new_enough(Kind::Tenant, &tenant.version)
+            .then_some(())?;
         let seen = |kind, object: &'_ Option<Synced>| {
             let object = object.as_ref()?;
-            self.is_new_enough(kind, &object.version).then(|| object.clone())
+            self.is_new_enough(kind, &object.version)
+                .then(|| object.clone())
         };
         let (source, sync) = (
             seen(Kind::GitRepository, &self.source),
@@ -214,7 +227,10 @@ impl Entry {
         let Some(tenant) = &self.tenant else {
             return false;
         };
-        let asked = self.review.as_ref().is_some_and(|reviewed| reviewed.of == tenant.version);
+        let asked = self
+            .review
+            .as_ref()
+            .is_some_and(|reviewed| reviewed.of == tenant.version);
         let pending = *self.reviewed_as(tenant) == Review::Pending;
         standing.reached == Stage::Applied && pending && !asked
     }
@@ -259,7 +275,11 @@ impl Entry {
             self.on_its_way = None;
         } else if anew || self.on_its_way.is_none() {
             let remembered = self.on_its_way_before();
-            self.on_its_way = Some(remembered.filter(|_| self.standing.is_none()).unwrap_or(now));
+            self.on_its_way = Some(
+                remembered
+                    .filter(|_| self.standing.is_none())
+                    .unwrap_or(now),
+            );
         }
         self.standing = Some(standing);
     }
@@ -285,7 +305,9 @@ impl Entry {
     }
 
     pub(super) fn leg(&self) -> Leg {
-        Leg::of(self.standing.as_ref(), |stage| self.since.get(&stage).copied())
+        Leg::of(self.standing.as_ref(), |stage| {
+            self.since.get(&stage).copied()
+        })
     }
 
     /// What the `Tenant` object is to say; nothing while that is not known.
@@ -295,7 +317,9 @@ impl Entry {
         now: Timestamp,
     ) -> Option<[Condition; 4]> {
         let (tenant, standing) = (self.tenant.as_ref()?, self.standing.as_ref()?);
-        let is_late = self.on_its_way.is_some_and(|since| later(since, deadline) <= now);
+        let is_late = self
+            .on_its_way
+            .is_some_and(|since| later(since, deadline) <= now);
         let mut last = None;
         Some(std::array::from_fn(|place| {
             let (stage, name) = CONDITIONS[place];
@@ -305,7 +329,9 @@ impl Entry {
                 behind(stage, last, standing, is_late)
             };
             last = last.or((status != Status::True).then_some(name));
-            let before = self.told[place].as_ref().filter(|told| told.status == status);
+            let before = self.told[place]
+                .as_ref()
+                .filter(|told| told.status == status);
             let since = before.and_then(|told| told.since).or_else(|| {
                 let since = self.since.get(&stage).filter(|_| status == Status::True);
                 since.copied()
@@ -323,14 +349,21 @@ impl Entry {
     /// Whether that is something else than what stands there.
     pub(super) fn differs(&self, conditions: &[Condition; 4]) -> bool {
         let said = |condition: &Condition| {
-            let Condition { status, reason, message, generation, since: _ } = condition.clone();
+            let Condition {
+                status,
+                reason,
+                message,
+                generation,
+                since: _,
+            } = condition.clone();
             (status, reason, message, generation)
         };
         let told = self.told.iter().map(|told| told.as_ref().map(said));
         told.ne(conditions.iter().map(|condition| Some(said(condition))))
     }
 
-    /// Until when writing can wait: as long as nothing is new but that something is under way.
+    /// Until when writing can wait: as long as nothing is new but that something is under way, or a review, which takes
+    /// no time.
     pub(super) fn not_before(
         &self,
         conditions: &[Condition; 4],
@@ -338,10 +371,12 @@ impl Entry {
     ) -> Option<Timestamp> {
         let says_something = |(told, now): (&Option<Condition>, &Condition)| {
             let before = told.as_ref().map(|told| told.status);
-            now.status != Status::Unknown && (before != Some(now.status) || now.status == Status::False)
+            now.status != Status::Unknown
+                && (before != Some(now.status) || now.status == Status::False)
         };
+        let reviewing = matches!(&self.review, Some(Reviewed { result: None, .. }));
         let mut pairs = self.told.iter().zip(conditions);
-        if pairs.any(says_something) || self.on_its_way.is_none() {
+        if !reviewing && pairs.any(says_something) {
             return None;
         }
         self.on_its_way.map(|since| later(since, grace))
@@ -382,8 +417,18 @@ fn behind(
         let message = format!("waits for `{before}`");
         return (Status::Unknown, "Waiting".to_owned(), message);
     }
-    let Some(Obstacle { nature, reason, message, .. }) = &standing.obstacle else {
-        return (Status::Unknown, "Waiting".to_owned(), "waits for `Accepted`".to_owned());
+    let Some(Obstacle {
+        nature,
+        reason,
+        message,
+        ..
+    }) = &standing.obstacle
+    else {
+        return (
+            Status::Unknown,
+            "Waiting".to_owned(),
+            "waits for `Accepted`".to_owned(),
+        );
     };
     let status = match nature {
         Nature::Waiting if is_late && stage == Stage::Live => Status::False,

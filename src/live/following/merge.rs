@@ -104,12 +104,20 @@ impl Merge {
             return None;
         }
         if self.is_new_end(course) {
-            let soon = if self.unheard { later(self.last, 5 * self.gap) } else { now };
+            let soon = if self.unheard {
+                later(self.last, 5 * self.gap)
+            } else {
+                now
+            };
             return Some(soon);
         }
         let news = self.news.filter(|_| self.may_tell())?;
         let at_once = news == News::Failure && self.tellings < FAILURES_AT_ONCE;
-        let gap = if at_once { self.gap } else { self.gap * (1 << self.tellings.min(DOUBLINGS)) };
+        let gap = if at_once {
+            self.gap
+        } else {
+            self.gap * (1 << self.tellings.min(DOUBLINGS))
+        };
         Some(later(self.last, gap))
     }
 
