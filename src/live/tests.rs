@@ -142,12 +142,17 @@ impl Scene {
     }
 }
 
-fn ready(
-    status: &'static str,
-    reason: &'static str,
-    message: &'static str,
-) -> impl FnOnce(&mut Value) {
+fn ready(status: &'static str, reason: &'static str, message: &'static str) -> impl Fn(&mut Value) {
     move |object| *object = saying(object, status, reason, message)
+}
+
+fn stalled(reason: &'static str) -> impl Fn(&mut Value) {
+    move |object| {
+        object["status"]["conditions"] = json!([
+            condition("Ready", "False", reason, "no"),
+            condition("Stalled", "True", reason, "no"),
+        ]);
+    }
 }
 
 #[test]
@@ -161,142 +166,87 @@ fn what_is_read_back_of_the_head_is_live() {
 
 #[test]
 fn each_reason_of_a_git_repository_is_judged() {
-    let judged = |change: fn(&mut Value)| Scene::source(change).told();
-    let (created, of) = (Stage::Created, |nature, reason: &str| {
-        Some((nature, reason.to_owned()))
-    });
-    let failing: [(fn(&mut Value), &str); 4] = [
+    let judged = |change: &dyn Fn(&mut Value)| Scene::source(change).told();
+    let created = |nature, reason: &str| (Stage::Created, Some((nature, reason.to_owned())));
+    for (reason, message) in [
         (
-            |o| {
-                ready(
-                    "False",
-                    "GitOperationFailed",
-                    "unable to clone: ssh: unable to authenticate",
-                )(o)
-            },
             "GitOperationFailed",
+            "unable to clone: ssh: unable to authenticate",
         ),
-        (
-            |o| ready("False", "ArtifactFailed", "no space")(o),
-            "ArtifactFailed",
-        ),
-        (
-            |o| ready("False", "StorageOperationFailed", "no space")(o),
-            "StorageOperationFailed",
-        ),
-        (
-            |o| ready("False", "SomethingNew", "never heard of")(o),
-            "SomethingNew",
-        ),
-    ];
-    for (change, reason) in failing {
-        assert_eq!(judged(change), (created, of(Nature::Failing, reason)));
+        ("ArtifactFailed", "no space"),
+        ("StorageOperationFailed", "no space"),
+        ("SomethingNew", "never heard of"),
+    ] {
+        let told = judged(&ready("False", reason, message));
+        assert_eq!(told, created(Nature::Failing, reason));
     }
     assert_eq!(
-        judged(|o| ready("False", "AuthenticationFailed", "secret not found")(o)),
-        (created, of(Nature::Stuck, "AuthenticationFailed"))
+        judged(&ready("False", "AuthenticationFailed", "secret not found")),
+        created(Nature::Stuck, "AuthenticationFailed")
     );
     assert_eq!(
-        judged(|o| o["status"]["conditions"] = json!([
-            condition("Ready", "False", "URLInvalid", "no such scheme"),
-            condition("Stalled", "True", "URLInvalid", "no such scheme"),
-        ])),
-        (created, of(Nature::Stuck, "URLInvalid"))
+        judged(&stalled("URLInvalid")),
+        created(Nature::Stuck, "URLInvalid")
     );
     assert_eq!(
-        judged(|o| ready("Unknown", "Progressing", "building artifact")(o)),
-        (created, of(Nature::Waiting, "Progressing"))
+        judged(&ready("Unknown", "Progressing", "building artifact")),
+        created(Nature::Waiting, "Progressing")
     );
     assert_eq!(
-        judged(|o| o["status"] = json!({ "observedGeneration": -1 })),
-        (created, of(Nature::Waiting, "Progressing"))
+        judged(&|object| object["status"] = json!({ "observedGeneration": -1 })),
+        created(Nature::Waiting, "Progressing")
     );
     assert_eq!(
-        judged(|o| o["metadata"]["deletionTimestamp"] = json!(at("12:00:09"))),
-        (created, of(Nature::Waiting, "Ending"))
+        judged(&|object| object["metadata"]["deletionTimestamp"] = json!(at("12:00:09"))),
+        created(Nature::Waiting, "Ending")
     );
     assert_eq!(
-        judged(|o| o["status"]["artifact"]["revision"] = json!(revision(OLDER))),
-        (created, of(Nature::Waiting, "Outdated"))
+        judged(&|object| object["status"]["artifact"]["revision"] = json!(revision(OLDER))),
+        created(Nature::Waiting, "Outdated")
     );
     let gone = Scene {
         source: None,
         ..Scene::live()
     };
-    assert_eq!(gone.told(), (created, of(Nature::Waiting, "Missing")));
+    assert_eq!(gone.told(), created(Nature::Waiting, "Missing"));
 }
 
 #[test]
 fn each_reason_of_a_kustomization_is_judged() {
-    let judged = |change: fn(&mut Value)| Scene::sync(change).told();
-    let (fetched, of) = (Stage::Fetched, |nature, reason: &str| {
-        Some((nature, reason.to_owned()))
-    });
-    let failing: [(fn(&mut Value), &str); 6] = [
+    let judged = |change: &dyn Fn(&mut Value)| Scene::sync(change).told();
+    let fetched = |nature, reason: &str| (Stage::Fetched, Some((nature, reason.to_owned())));
+    for (reason, message) in [
         (
-            |o| {
-                ready(
-                    "False",
-                    "ArtifactFailed",
-                    "kustomization path not found: stat /tmp/x: no such file",
-                )(o)
-            },
             "ArtifactFailed",
+            "kustomization path not found: stat /tmp/x",
         ),
-        (
-            |o| ready("False", "BuildFailed", "accumulating resources")(o),
-            "BuildFailed",
-        ),
-        (
-            |o| ready("False", "ReconciliationFailed", "forbidden")(o),
-            "ReconciliationFailed",
-        ),
-        (
-            |o| ready("False", "PruneFailed", "forbidden")(o),
-            "PruneFailed",
-        ),
-        (
-            |o| ready("False", "HealthCheckFailed", "timeout waiting")(o),
-            "HealthCheckFailed",
-        ),
-        (
-            |o| {
-                ready(
-                    "False",
-                    "DependencyNotReady",
-                    "dependency 'a/b' is not ready",
-                )(o)
-            },
-            "DependencyNotReady",
-        ),
-    ];
-    for (change, reason) in failing {
-        assert_eq!(judged(change), (fetched, of(Nature::Failing, reason)));
+        ("BuildFailed", "accumulating resources"),
+        ("ReconciliationFailed", "forbidden"),
+        ("PruneFailed", "forbidden"),
+        ("HealthCheckFailed", "timeout waiting"),
+        ("DependencyNotReady", "dependency 'a/b' is not ready"),
+    ] {
+        let told = judged(&ready("False", reason, message));
+        assert_eq!(told, fetched(Nature::Failing, reason));
     }
     for reason in [
         "AccessDenied",
         "InvalidCELExpression",
         "FeatureGateDisabled",
     ] {
-        let mut scene = Scene::live();
-        let status = &mut scene.sync.as_mut().unwrap()["status"];
-        status["conditions"] = json!([
-            condition("Ready", "False", reason, "no"),
-            condition("Stalled", "True", reason, "no"),
-        ]);
-        assert_eq!(scene.told(), (fetched, of(Nature::Stuck, reason)));
+        assert_eq!(judged(&stalled(reason)), fetched(Nature::Stuck, reason));
     }
     assert_eq!(
-        judged(|o| o["status"]["lastAppliedRevision"] = json!(revision(OLDER))),
-        (fetched, of(Nature::Waiting, "Outdated"))
+        judged(&|object| object["status"]["lastAppliedRevision"] = json!(revision(OLDER))),
+        fetched(Nature::Waiting, "Outdated")
     );
-    assert_eq!(
-        judged(|o| o["status"]["conditions"] = json!([
+    let at_it = |object: &mut Value| {
+        object["status"]["conditions"] = json!([
             condition("Ready", "True", "ReconciliationSucceeded", ""),
             condition("Reconciling", "True", "Progressing", "Detecting drift"),
-        ])),
-        (fetched, of(Nature::Waiting, "Progressing"))
-    );
+        ]);
+    };
+    assert_eq!(judged(&at_it), fetched(Nature::Waiting, "Progressing"));
 }
 
 #[test]

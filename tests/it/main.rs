@@ -8,6 +8,7 @@ mod cli;
 mod command;
 mod faults;
 mod held;
+mod live;
 mod merge;
 mod pull_request;
 mod queue;

@@ -76,6 +76,11 @@ impl World {
         Some(world)
     }
 
+    /// The same where nobody plays Flux: then a story does.
+    pub(crate) async fn without_flux(file: &str) -> Option<Self> {
+        Self::new(file).await
+    }
+
     fn furnish(&mut self, file: &str) {
         let organization = self.organization();
         let github = &self.github;
@@ -314,7 +319,7 @@ impl World {
         }
     }
 
-    fn newest(&self, commit: &str, name: &str) -> Option<CheckRun> {
+    pub(crate) fn newest(&self, commit: &str, name: &str) -> Option<CheckRun> {
         let runs = self.github.check_runs(&self.control(), commit).into_iter();
         runs.filter(|run| run.name == name).max_by_key(|run| run.id)
     }
