@@ -173,19 +173,27 @@ impl Following {
         if let Some(held) = self.listing.get_mut(&kind) {
             held.insert(tenant.clone());
         }
-        self.put(kind, &tenant, Some(object));
+        // What a list holds may be long as it is.
+        let since = (!self.listing.contains_key(&kind)).then_some(now);
+        self.put(kind, &tenant, Some(object), since);
         self.judge(&tenant, now);
     }
 
     /// An object that is gone, as it was last.
     pub fn lose(&mut self, kind: Kind, object: &Value, now: Timestamp) {
         if let Some(tenant) = tenant_of(kind, object) {
-            self.put(kind, &tenant, None);
+            self.put(kind, &tenant, None, None);
             self.judge(&tenant, now);
         }
     }
 
-    fn put(&mut self, kind: Kind, tenant: &TenantName, object: Option<&Value>) {
+    fn put(
+        &mut self,
+        kind: Kind,
+        tenant: &TenantName,
+        object: Option<&Value>,
+        since: Option<Timestamp>,
+    ) {
         let entry = self.entries.entry(tenant.clone()).or_default();
         match kind {
             Kind::GitRepository => entry.source = object.map(Synced::of),
@@ -196,7 +204,7 @@ impl Following {
                 }
                 let ours =
                     |seen: &Remembered| self.control_repos.contains(&seen.control_repository);
-                entry.remember(object.and_then(Remembered::of).filter(ours));
+                entry.remember(object.and_then(Remembered::of).filter(ours), since);
                 if let Some(known) = &entry.tenant {
                     let workspace = key(&known.repository.to_string());
                     self.workspaces.insert(workspace, tenant.clone());
@@ -222,7 +230,7 @@ impl Following {
             .map(|(name, _)| name.clone())
             .collect();
         for tenant in lost {
-            self.put(kind, &tenant, None);
+            self.put(kind, &tenant, None, None);
             self.judge(&tenant, now);
         }
         if self.listed.insert(kind) {

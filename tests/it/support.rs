@@ -19,15 +19,17 @@ use tenantry::sandbox::github::{App as Registered, GitHub, MergeMethod, Reposito
 use tenantry::serve::{self, App, Parts};
 
 use crate::cluster::Cluster;
+use crate::flux::Flux;
 
 /// Longer than anything in a story takes.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) struct World {
-    pub(crate) github: GitHub,
+    pub(crate) github: Arc<GitHub>,
     pub(crate) cluster: &'static Cluster,
     registered: Registered,
     app: Option<Process>,
+    flux: Option<Flux>,
     log: Log,
     /// Makes names of this world differ from those of others, which share the API server.
     number: u32,
@@ -39,10 +41,14 @@ impl World {
     /// An organisation with teams, the App installed, and a control repo that holds this file. `%` in texts stands for
     /// this world's own suffix. Nothing without an API server, if that is allowed.
     pub(crate) async fn new(file: &str) -> Option<Self> {
+        Self::begin(file, true).await
+    }
+
+    async fn begin(file: &str, with_flux: bool) -> Option<Self> {
         static WORLDS: AtomicU32 = AtomicU32::new(1);
         let cluster = Cluster::shared_or_skip()?;
         installed(cluster);
-        let github = GitHub::start().await;
+        let github = Arc::new(GitHub::start().await);
         github.set_merge_delay(Duration::from_millis(20));
         let number = WORLDS.fetch_add(1, Ordering::Relaxed);
         let (permissions, events) = manifest();
@@ -61,12 +67,16 @@ impl World {
             github,
             cluster,
             app: None,
+            flux: None,
             log: Log::default(),
             number,
             resync: Duration::from_hours(1),
             live_deadline: Duration::from_mins(10),
         };
         world.furnish(file);
+        if with_flux {
+            world.start_flux().await;
+        }
         world.start().await;
         // Until the start has been worked off, nothing waits, and yet the app is not at rest.
         let tip = world.github.head(&world.control(), "main");
@@ -78,7 +88,15 @@ impl World {
 
     /// The same where nobody plays Flux: then a story does.
     pub(crate) async fn without_flux(file: &str) -> Option<Self> {
-        Self::new(file).await
+        Self::begin(file, false).await
+    }
+
+    pub(crate) async fn start_flux(&mut self) {
+        let config = Kubeconfig::from_yaml(&self.cluster.kubeconfig_yaml()).expect("it is whole");
+        let options = KubeConfigOptions::default();
+        let config = kube::Config::from_custom_kubeconfig(config, &options).await;
+        let config = config.expect("the kubeconfig names a cluster");
+        self.flux = Some(Flux::start(self.github.clone(), config, self.text("%")));
     }
 
     fn furnish(&mut self, file: &str) {
@@ -452,7 +470,6 @@ impl World {
         self.settled().await;
         self.stop().await;
         assert_eq!(self.github.unknown_requests(), Vec::<String>::new());
-        self.github.stop();
     }
 }
 

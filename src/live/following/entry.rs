@@ -75,7 +75,8 @@ impl Entry {
     }
 
     /// In one process the conditions are as they were written here; what was there before it counts at first.
-    pub(super) fn remember(&mut self, seen: Option<Remembered>) {
+    /// `since` is when it became as it is, if that is known.
+    pub(super) fn remember(&mut self, seen: Option<Remembered>, since: Option<Timestamp>) {
         let uid =
             |tenant: &Option<Remembered>| tenant.as_ref().map(|tenant| tenant.version.uid.clone());
         let mut seen = seen;
@@ -90,6 +91,11 @@ impl Entry {
             self.review = None;
         }
         self.tenant = seen;
+        if !self.tenant.as_ref().is_some_and(Remembered::is_created) {
+            self.since.remove(&Stage::Created);
+        } else if let Some(since) = since.or_else(|| self.created_at()) {
+            self.since.entry(Stage::Created).or_insert(since);
+        }
     }
 
     pub(super) fn branch(&self) -> Option<&str> {
@@ -296,9 +302,6 @@ impl Entry {
     }
 
     fn remembered_since(&self, stage: Stage) -> Option<Timestamp> {
-        if stage == Stage::Created {
-            return self.created_at();
-        }
         let place = CONDITIONS.iter().position(|(of, _)| *of == stage)?;
         let told = self.told[place].as_ref()?;
         told.since.filter(|_| told.status == Status::True)
