@@ -3,6 +3,9 @@
 //! Guarantees: every object that carries our mark is told, and each change of it, at least once and in order; after a
 //! break the watch goes on where it was, and where the server no longer knows that place, everything is listed anew.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use futures::TryStreamExt as _;
@@ -25,7 +28,7 @@ const WATCH_SECONDS: u32 = 50;
 /// A watch of which nothing was heard for longer is broken.
 const SILENCE: Duration = Duration::from_mins(1);
 /// The first wait after a failure; doubled each time.
-const PAUSE: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// What was seen of a kind.

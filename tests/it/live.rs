@@ -266,3 +266,271 @@ async fn what_flux_says_is_told_within_seconds_and_the_recovery_edits_comment_an
     );
     world.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_the_deadline_the_check_ends_and_meanwhile_nothing_else_waits() {
+    let Some(mut world) = World::without_flux("tenants: []\n").await else {
+        return;
+    };
+    world.live_deadline = Duration::from_secs(3);
+    world.restart().await;
+    let (number, head) = world.pull("add", &tenants(&["a"]));
+    world.check(&head, "tenantry/plan").await;
+    let merged = world.merge(number);
+    comment_with(&world, number, "0 of 1 live").await;
+    let check = world.newest(&merged, "tenantry/apply").expect("a check");
+    assert_eq!(check.conclusion, None, "{check:#?}");
+    // A merge without anything to follow, and a plan, while the first one is followed.
+    let (second, head) = world.pull("describe", &format!("# For all of us\n{}", tenants(&["a"])));
+    world.check(&head, "tenantry/plan").await;
+    let apply = world.check(&world.merge(second), "tenantry/apply").await;
+    assert!(is_concluded(&apply, "success"), "{apply:#?}");
+    let check = world.newest(&merged, "tenantry/apply").expect("a check");
+    assert_eq!(check.conclusion, None, "{check:#?}");
+
+    let check = world.check(&merged, "tenantry/apply").await;
+    assert!(is_concluded(&check, "failure"), "{check:#?}");
+    assert_eq!(
+        check.title.as_deref(),
+        Some("Failed: 1 tenant not live in time, 1 tenant added")
+    );
+    let comment = world.comment(number).unwrap_or_default();
+    assert!(
+        comment.contains("### Failed: 1 tenant not live in time"),
+        "{comment}"
+    );
+    assert_eq!(
+        conditions(&world, "a%").0.last().map(String::as_str),
+        Some("Live=False")
+    );
+    world.rests().await;
+
+    let flux = Flux {
+        world: &world,
+        tenant: "a",
+    };
+    flux.fetches();
+    flux.applies();
+    comment_with(&world, number, "### Live: 1 tenant added").await;
+    world
+        .check_where(&merged, "tenantry/apply", |run| {
+            is_concluded(run, "success")
+        })
+        .await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_restart_following_goes_on() {
+    let Some(mut world) = World::without_flux("tenants: []\n").await else {
+        return;
+    };
+    let (number, head) = world.pull("add", &tenants(&["a"]));
+    world.check(&head, "tenantry/plan").await;
+    let merged = world.merge(number);
+    comment_with(&world, number, "0 of 1 live").await;
+    Flux {
+        world: &world,
+        tenant: "a",
+    }
+    .fetches();
+    world.settled().await;
+    // Another merge meanwhile: the one that is followed is not the newest.
+    let (second, head) = world.pull("more", &tenants(&["a", "b"]));
+    world.check(&head, "tenantry/plan").await;
+    let newer = world.merge(second);
+    comment_with(&world, second, "0 of 1 live").await;
+    world.crash();
+    let before = world.comment(number).unwrap_or_default();
+    // While nobody looks, the first becomes live.
+    Flux {
+        world: &world,
+        tenant: "a",
+    }
+    .applies();
+    world.start().await;
+    comment_with(&world, number, "### Live: 1 tenant added").await;
+    let after = world.comment(number).unwrap_or_default();
+    let rest = |text: &str| {
+        text.split_once("<!-- tenantry:live-end -->")
+            .map(|(_, rest)| rest.to_owned())
+    };
+    assert_eq!(rest(&after), rest(&before), "what the apply said stays");
+    let check = world.check(&merged, "tenantry/apply").await;
+    assert!(is_concluded(&check, "success"), "{check:#?}");
+    let check = world.newest(&newer, "tenantry/apply").expect("a check");
+    assert_eq!(check.conclusion, None, "{check:#?}");
+    let flux = Flux {
+        world: &world,
+        tenant: "b",
+    };
+    flux.fetches();
+    flux.applies();
+    let check = world.check(&newer, "tenantry/apply").await;
+    assert!(is_concluded(&check, "success"), "{check:#?}");
+    assert!(
+        world
+            .comment(second)
+            .unwrap_or_default()
+            .contains("### Live: 1 tenant added")
+    );
+    world.rests().await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newest_merge_that_touches_a_tenant_follows_it() {
+    let Some(world) = World::without_flux("tenants: []\n").await else {
+        return;
+    };
+    let (first, head) = world.pull("add", &tenants(&["a"]));
+    world.check(&head, "tenantry/plan").await;
+    let older = world.merge(first);
+    comment_with(&world, first, "0 of 1 live").await;
+    let described = tenants(&["a"]).replace("- name: a%", "- name: a%\n  description: Ours");
+    let (second, head) = world.pull("describe", &described);
+    world.check(&head, "tenantry/plan").await;
+    let newer = world.merge(second);
+    let check = world.check(&older, "tenantry/apply").await;
+    assert!(is_concluded(&check, "neutral"), "{check:#?}");
+    let told = format!(
+        "### Applied: 1 tenant added · followed with {}",
+        &newer[..7]
+    );
+    comment_with(&world, first, &told).await;
+    let flux = Flux {
+        world: &world,
+        tenant: "a",
+    };
+    flux.fetches();
+    flux.applies();
+    comment_with(&world, second, "### Live: 1 tenant changed").await;
+    let check = world.check(&newer, "tenantry/apply").await;
+    assert!(is_concluded(&check, "success"), "{check:#?}");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_to_a_workspace_is_fetched_at_once_and_github_is_not_asked() {
+    let Some(mut world) = World::new(&tenants(&["a"])).await else {
+        return;
+    };
+    let requested = |world: &World| {
+        let source = world
+            .object("gitrepository", "tenant-a%", "workspace")
+            .expect("it is there");
+        source["metadata"]["annotations"]["reconcile.fluxcd.io/requestedAt"]
+            .as_str()
+            .map(str::to_owned)
+    };
+    assert_eq!(requested(&world), None);
+    let (mark, audit) = (world.github.mark(), world.cluster.audit_mark());
+    let workspace = world.text("acme%/a%-workspace");
+    let bob = world.github.as_user("bob");
+    let started = Instant::now();
+    let head = bob.commit(
+        &workspace,
+        "main",
+        "Change it",
+        &[("app.yaml", Some("kind: ConfigMap\n"))],
+    );
+    let live = format!("`main@sha1:{head}` is applied");
+    loop {
+        let tenant = world
+            .object("tenants.tenantry.dev", "", "a%")
+            .expect("the Tenant")
+            .to_string();
+        if tenant.contains(&live) {
+            break;
+        }
+        assert!(
+            started.elapsed() < Duration::from_secs(30),
+            "{tenant}\n{}",
+            world.log()
+        );
+    }
+    println!(
+        "push to a workspace → read back as live: {} ms",
+        started.elapsed().as_millis()
+    );
+    world.settled().await;
+    assert!(requested(&world).is_some());
+    let asked = world.github.requests_since(mark);
+    assert!(asked.is_empty(), "{asked:#?}");
+    let writes = world.cluster_writes_since(audit);
+    assert_eq!(
+        writes.len(),
+        2,
+        "one to ask Flux, and one to tell that it is live again: {writes:#?}"
+    );
+    // Other branches are none of Flux's business.
+    bob.commit(
+        &workspace,
+        "topic",
+        "Try it",
+        &[("app.yaml", Some("kind: Secret\n"))],
+    );
+    world.settled().await;
+    assert_eq!(world.cluster_writes_since(audit).len(), 2);
+    world.rests().await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_tenants_are_told_in_few_writes() {
+    let Some(mut world) = World::without_flux("tenants: []\n").await else {
+        return;
+    };
+    let names: Vec<_> = (1..=20).map(|number| format!("t{number}")).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let (number, head) = world.pull("add", &tenants(&names));
+    world.check(&head, "tenantry/plan").await;
+    let mark = world.github.mark();
+    let merged = world.merge(number);
+    comment_with(&world, number, "0 of 20 live").await;
+    for name in &names {
+        let flux = Flux {
+            world: &world,
+            tenant: name,
+        };
+        flux.fails(
+            "gitrepositories",
+            "source",
+            "GitOperationFailed",
+            &format!("{name} cannot be cloned"),
+        );
+        tokio::time::sleep(Duration::from_millis(60)).await;
+    }
+    world.start_flux().await;
+    let check = world.check(&merged, "tenantry/apply").await;
+    assert!(is_concluded(&check, "success"), "{check:#?}");
+    let reports = world.writes_since(mark);
+    let reports: Vec<_> = reports
+        .iter()
+        .filter(|line| line.contains("/check-runs") || line.contains("/comments"))
+        .collect();
+    println!(
+        "20 tenants that all fail and recover: {} writes of reports",
+        reports.len()
+    );
+    assert!(reports.len() <= 20, "{reports:#?}");
+    world.rests().await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_the_merge_to_live() {
+    let Some(world) = World::new("tenants: []\n").await else {
+        return;
+    };
+    let (number, head) = world.pull("add", &tenants(&["a"]));
+    world.check(&head, "tenantry/plan").await;
+    let started = Instant::now();
+    world.merge(number);
+    comment_with(&world, number, "### Live: 1 tenant added").await;
+    println!(
+        "merge → `Live` in the comment: {} ms",
+        started.elapsed().as_millis()
+    );
+    world.end().await;
+}
