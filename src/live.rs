@@ -162,6 +162,11 @@ impl Standing {
         self.created && self.obstacle.is_none()
     }
 
+    /// Nothing more is to be waited for, and nothing is wrong.
+    pub fn is_done(&self) -> bool {
+        self.is_live() || self.nature() == Some(Nature::Suspended)
+    }
+
     pub fn nature(&self) -> Option<Nature> {
         self.obstacle.as_ref().map(|obstacle| obstacle.nature)
     }

@@ -2,7 +2,7 @@
 //!
 //! Three watches, however many tenants there are. What is decided is decided by [`Following`]; here it is done.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use super::control::Control;
 use super::reporting::{in_api_words, is_completed};
 use super::{APPLY_CHECK, Bot, Pace, now};
+use crate::apply::Known;
 use crate::flux::{ControlNamespace, SYNC};
 use crate::github::{Output, Progress};
 use crate::kubernetes::Teller;
@@ -91,14 +92,12 @@ impl Follow {
     }
 
     /// The heads of workspaces, as GitHub was asked for them at some time.
-    pub(super) fn heads<'a>(
-        &self,
-        heads: impl IntoIterator<Item = (&'a TenantName, &'a str)>,
-        asked: Timestamp,
-    ) {
+    pub(super) fn heads(&self, known: &BTreeMap<TenantName, Known>, asked: Timestamp) {
         self.take(|following, now| {
-            for (tenant, commit) in heads {
-                following.head(tenant, commit, asked, now);
+            for (tenant, known) in known {
+                if let Some(commit) = &known.head {
+                    following.head(tenant, commit, asked, now);
+                }
             }
         });
     }
@@ -107,9 +106,17 @@ impl Follow {
         self.take(|following, now| following.pushed(push, now))
     }
 
-    /// Follows what a merge has written; the first telling is the caller's.
-    pub(super) fn begin(&self, applied: Applied) -> Telling {
-        self.take(|following, now| following.follow(applied, now))
+    /// Follows what a merge has written, once nobody else is telling of it; the first telling is the caller's.
+    pub(super) async fn begin(&self, applied: Applied) -> Telling {
+        loop {
+            let acted = self.acted.notified();
+            tokio::pin!(acted);
+            acted.as_mut().enable();
+            if !self.lock().is_telling(&applied.id) {
+                return self.take(|following, now| following.follow(applied, now));
+            }
+            acted.await;
+        }
     }
 
     pub(super) fn told(&self, telling: Telling, done: bool) {

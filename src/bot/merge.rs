@@ -1,11 +1,11 @@
 //! Makes live what the default branch wants, and says what came of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context as _;
 use jiff::Timestamp;
 
-use crate::apply::{self, Hands};
+use crate::apply::{self, Hands, Known};
 use crate::bot::control::{Control, Target};
 use crate::bot::job::{Reconcile, pause};
 use crate::bot::pull_request::{lines, missing_file};
@@ -14,7 +14,7 @@ use crate::bot::{APPLY_CHECK, Bot, Job, PLAN_CHECK, Work};
 use crate::compare::{self, Draft, File as Soundness, Scope};
 use crate::github::{CheckRun, MergedPull};
 use crate::live::following::{self, Telling};
-use crate::live::{Course, MergeId};
+use crate::live::{Course, MergeId, Traces};
 use crate::names::TenantName;
 use crate::object::ObjectId;
 use crate::observe;
@@ -73,9 +73,8 @@ impl Bot {
             let file = File { path, text: &text };
             return self.refuse(&round, &findings, &file, wanted).await;
         }
-        let began = super::now();
-        let report = match self.make_live(&round, &parsed, wanted).await {
-            Ok(report) => report,
+        let applied = match self.make_live(&round, &parsed, wanted).await {
+            Ok(applied) => applied,
             Err(error) => {
                 self.fail(&round, &error).await?;
                 return Err(error);
@@ -85,17 +84,14 @@ impl Bot {
             &round,
             &parsed,
             &File { path, text: &text },
-            &Applied {
-                report: &report,
-                began,
-            },
+            &applied,
             wanted,
         )
         .await?;
         if wanted.replan {
             self.replan(control).await?;
         }
-        Ok(self.next(control, &report, wanted))
+        Ok(self.next(control, &applied.report, wanted))
     }
 
     /// What is wrong in the file by itself, and against what was accepted before.
@@ -148,7 +144,8 @@ impl Bot {
         round: &Round<'_>,
         parsed: &Parsed,
         wanted: &Reconcile,
-    ) -> anyhow::Result<Report> {
+    ) -> anyhow::Result<Applied> {
+        let mut applied = Applied::since(super::now());
         let target = self
             .target(round.control, &parsed.sound.organization)
             .await?;
@@ -158,20 +155,19 @@ impl Bot {
             Scope::Changed
         };
         let mut waits = self.shared.setup.pace.tries.iter();
-        let mut report = Report::default();
         loop {
             let eyes = self.eyes(&target);
             let asked = super::now();
             let draft =
                 compare::tenants(eyes, &parsed.sound, Soundness::Sound, scope, round.tip).await?;
-            let heads = draft.known.iter();
-            let heads = heads.filter_map(|(name, known)| Some((name, known.head.as_deref()?)));
-            self.shared.follow.heads(heads, asked);
-            report.absorb(self.apply(round, &target, draft, parsed).await?);
-            let worth_it = report.worth_retrying().next().is_some();
+            self.shared.follow.heads(&draft.known, asked);
+            applied.note(&draft.known, round.tip);
+            let report = self.apply(round, &target, draft, parsed).await?;
+            applied.report.absorb(report);
+            let worth_it = applied.report.worth_retrying().next().is_some();
             match waits.next().filter(|_| worth_it) {
                 Some(wait) => tokio::time::sleep(*wait).await,
-                None => return Ok(report),
+                None => return Ok(applied),
             }
             scope = Scope::Changed;
         }
@@ -264,17 +260,17 @@ impl Bot {
         round: &Round<'_>,
         parsed: &Parsed,
         file: &File<'_>,
-        applied: &Applied<'_>,
+        applied: &Applied,
         wanted: &Reconcile,
     ) -> anyhow::Result<()> {
-        let report = applied.report;
+        let report = &applied.report;
         let verdict = report.verdict();
         if !report.did_something() && is_said(round, verdict) {
             tracing::info!(repository = %round.control.repository, %verdict, "nothing new");
             return Ok(());
         }
         tracing::info!(repository = %round.control.repository, commit = round.tip, %verdict, "applied");
-        let telling = self.follow_on(round, applied);
+        let telling = self.follow_on(round, applied).await;
         let course = telling.as_ref().map(|telling| &telling.course);
         let said = self
             .report(round, parsed, file, report, course, wanted)
@@ -285,19 +281,19 @@ impl Bot {
         said
     }
 
-    /// Follows the tenants that were written, if any were.
-    fn follow_on(&self, round: &Round<'_>, applied: &Applied<'_>) -> Option<Telling> {
-        let written =
-            applied.report.tenants.iter().filter(|(_, tenant)| {
-                tenant.did_something() && tenant.action != TenantAction::Remove
-            });
-        let tenants: BTreeMap<_, _> = written
-            .map(|(name, tenant)| (name.clone(), tenant.traces.clone()))
-            .collect();
+    /// Follows the tenants that were written, if any were; where nobody has told the outcome yet, those too that an
+    /// earlier try wrote.
+    async fn follow_on(&self, round: &Round<'_>, applied: &Applied) -> Option<Telling> {
+        let mut tenants = applied.written();
+        if round.check.as_ref().and_then(conclusion).is_none() {
+            for name in &applied.of_tip {
+                tenants.entry(name.clone()).or_default();
+            }
+        }
         if tenants.is_empty() {
             return None;
         }
-        Some(self.shared.follow.begin(following::Applied {
+        let merge = following::Applied {
             id: MergeId {
                 repository: round.control.repository.clone(),
                 commit: round.tip.to_owned(),
@@ -306,7 +302,8 @@ impl Bot {
             began: applied.began,
             tenants,
             concludes: applied.report.verdict() == Verdict::Applied,
-        }))
+        };
+        Some(self.shared.follow.begin(merge).await)
     }
 
     async fn report(
@@ -454,9 +451,40 @@ impl Bot {
 }
 
 /// What was done, and since when.
-struct Applied<'a> {
-    report: &'a Report,
+struct Applied {
+    report: Report,
     began: Timestamp,
+    /// The tenants whose entries the tip was the last to change, and that were there already.
+    of_tip: BTreeSet<TenantName>,
+}
+
+impl Applied {
+    fn since(began: Timestamp) -> Self {
+        Self {
+            report: Report::default(),
+            began,
+            of_tip: BTreeSet::new(),
+        }
+    }
+
+    fn note(&mut self, known: &BTreeMap<TenantName, Known>, tip: &str) {
+        let of_tip = known.iter().filter(|(_, known)| {
+            let memory = known.memory.as_ref();
+            memory.is_some_and(|memory| memory.commit == tip)
+        });
+        self.of_tip.extend(of_tip.map(|(name, _)| name.clone()));
+    }
+
+    /// The tenants of which something was written, but for those that are to go.
+    fn written(&self) -> BTreeMap<TenantName, Traces> {
+        let written =
+            self.report.tenants.iter().filter(|(_, tenant)| {
+                tenant.did_something() && tenant.action != TenantAction::Remove
+            });
+        written
+            .map(|(name, tenant)| (name.clone(), tenant.traces.clone()))
+            .collect()
+    }
 }
 
 /// Whether the check says so already, or is left to those who follow the tenants.

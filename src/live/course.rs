@@ -91,19 +91,6 @@ impl Leg {
 }
 
 impl Course {
-    pub(super) fn new(legs: BTreeMap<TenantName, Leg>, began: Timestamp, is_late: bool) -> Self {
-        let turn = if legs.values().all(Leg::is_done) {
-            Turn::Live
-        } else if legs.values().any(|leg| leg.nature() == Some(Nature::Stuck)) {
-            Turn::Stuck
-        } else if is_late {
-            Turn::Late
-        } else {
-            Turn::Underway
-        };
-        Self { legs, began, turn }
-    }
-
     pub fn live(&self) -> usize {
         self.legs.values().filter(|leg| leg.is_live()).count()
     }

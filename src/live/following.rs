@@ -469,15 +469,14 @@ impl Following {
     fn waits_for_a_telling(&self, tenant: &TenantName, now: Timestamp) -> bool {
         let mut of_it = self
             .merges
-            .iter()
-            .filter(|(_, merge)| merge.tenants.contains(tenant) && merge.holds_back());
-        of_it.any(|(id, _)| self.course(id, now).turn == Turn::Live)
+            .values()
+            .filter(|merge| merge.tenants.contains(tenant) && merge.holds_back());
+        of_it.any(|merge| self.turn(merge, now) == Turn::Live)
     }
 
     fn tell(&mut self, id: &MergeId, now: Timestamp) -> Option<Task> {
-        let course = self.course(id, now);
-        let merge = self.merges.get_mut(id)?;
-        match merge.due(&course, now) {
+        let merge = self.merges.get(id)?;
+        match merge.due(&self.turn(merge, now), now) {
             Some(at) if at <= now => Some(Task::Tell(self.telling(id, now))),
             Some(at) => {
                 self.timers.insert((at, Due::Tell(id.clone())));
@@ -488,33 +487,52 @@ impl Following {
     }
 
     fn telling(&mut self, id: &MergeId, now: Timestamp) -> Telling {
-        let course = self.course(id, now);
-        let merge = self.merges.get_mut(id).expect("it is followed");
-        merge.begin_telling();
-        Telling {
+        let merge = self.merges.get(id).expect("it is followed");
+        let nothing = Entry::default();
+        let legs = merge.tenants.iter().map(|tenant| {
+            let entry = self.entries.get(tenant).unwrap_or(&nothing);
+            (tenant.clone(), entry.leg())
+        });
+        let course = Course {
+            legs: legs.collect(),
+            began: merge.began,
+            turn: self.turn(merge, now),
+        };
+        let telling = Telling {
             merge: id.clone(),
             pulls: merge.pulls.clone(),
-            concludes: merge.concludes_with(&course),
+            concludes: merge.concludes_with(&course.turn),
             course,
-        }
+        };
+        let merge = self.merges.get_mut(id).expect("it is followed");
+        merge.begin_telling();
+        telling
     }
 
-    fn course(&self, id: &MergeId, now: Timestamp) -> Course {
-        let Some(merge) = self.merges.get(id) else {
-            return Course::new(BTreeMap::new(), now, false);
-        };
-        let legs = merge.tenants.iter().map(|tenant| {
-            let leg = self.entries.get(tenant).map(Entry::leg);
-            (
-                tenant.clone(),
-                leg.unwrap_or_else(|| Entry::default().leg()),
-            )
-        });
-        let mut course = Course::new(legs.collect(), merge.began, now >= merge.deadline);
+    /// Whether people are being told of a merge just now.
+    pub fn is_telling(&self, id: &MergeId) -> bool {
+        self.merges.get(id).is_some_and(Merge::is_telling)
+    }
+
+    fn turn(&self, merge: &Merge, now: Timestamp) -> Turn {
         if let Some(by) = &merge.superseded_by {
-            course.turn = Turn::Superseded { by: by.clone() };
+            return Turn::Superseded { by: by.clone() };
         }
-        course
+        let standing = |tenant| self.entries.get(tenant)?.standing.as_ref();
+        let mut standings = merge.tenants.iter().map(standing);
+        let is_done = |standing: Option<&Standing>| standing.is_some_and(Standing::is_done);
+        let is_stuck = |standing: Option<&Standing>| {
+            standing.and_then(Standing::nature) == Some(Nature::Stuck)
+        };
+        if standings.clone().all(is_done) {
+            Turn::Live
+        } else if standings.any(is_stuck) {
+            Turn::Stuck
+        } else if now >= merge.deadline {
+            Turn::Late
+        } else {
+            Turn::Underway
+        }
     }
 
     /// Looks at a tenant again after something about it has changed.

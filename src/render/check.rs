@@ -161,7 +161,7 @@ pub fn report_check(report: &Report, course: Option<&Course>, setting: &Setting)
     };
     let title = match course {
         Some(course) if report.verdict() == Verdict::Applied => {
-            live::plain_title(course, &headline::applied_words(report))
+            live::plain_title(course, &comment::did(report, course))
         }
         _ => headline::of_report(report),
     };

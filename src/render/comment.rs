@@ -146,7 +146,7 @@ pub(super) fn report_summary(
 pub fn report_comment(report: &Report, course: Option<&Course>, setting: &Setting) -> String {
     let title = match course {
         Some(course) if report.verdict() == Verdict::Applied => {
-            live::title(course, &headline::applied_words(report))
+            live::title(course, &did(report, course))
         }
         _ => format!(
             "{}{}",
@@ -166,10 +166,18 @@ pub fn report_comment(report: &Report, course: Option<&Course>, setting: &Settin
     })
 }
 
+/// What the merge did to the tenants that are followed; an earlier try may have done it.
+pub(super) fn did(report: &Report, course: &Course) -> String {
+    if report.tenants.is_empty() {
+        return counted(course.legs.len(), "tenant");
+    }
+    headline::applied_words(report)
+}
+
 /// The part that follows the tenants; the title follows them too, unless it has something worse to say.
 fn followed(report: &Report, course: &Course) -> String {
     match report.verdict() {
-        Verdict::Applied => live::part(course, Some(&headline::applied_words(report))),
+        Verdict::Applied => live::part(course, Some(&did(report, course))),
         Verdict::Held | Verdict::Failed => live::part(course, None),
     }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tenantry::sandbox::github::CheckRun;
+use tenantry::sandbox::github::{CheckRun, Fault};
 
 use crate::support::World;
 
@@ -532,5 +532,41 @@ async fn from_the_merge_to_live() {
         "merge → `Live` in the comment: {} ms",
         started.elapsed().as_millis()
     );
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_killed_before_it_told_what_it_has_done_does_not_call_it_live() {
+    let Some(mut world) = World::without_flux("tenants: []\n").await else {
+        return;
+    };
+    let (number, head) = world.pull("add", &tenants(&["a"]));
+    world.check(&head, "tenantry/plan").await;
+    let told = Fault::on("PATCH", "/repos/*/*/check-runs/*").delay(Duration::from_hours(1));
+    world.github.fault(told);
+    let merged = world.merge(number);
+    let started = Instant::now();
+    while world.github.waiting_faults() > 0 {
+        assert!(
+            started.elapsed() < Duration::from_secs(30),
+            "{}",
+            world.log()
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    world.crash();
+    world.start().await;
+    comment_with(&world, number, "0 of 1 live").await;
+    let check = world.newest(&merged, "tenantry/apply").expect("a check");
+    assert_eq!(check.conclusion, None, "{check:#?}");
+    let flux = Flux {
+        world: &world,
+        tenant: "a",
+    };
+    flux.fetches();
+    flux.applies();
+    let check = world.check(&merged, "tenantry/apply").await;
+    assert!(is_concluded(&check, "success"), "{check:#?}");
+    world.rests().await;
     world.end().await;
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Patience, Telling, later};
-use crate::live::course::{Course, Turn};
+use crate::live::course::Turn;
 use crate::names::TenantName;
 
 /// Tellings of a merge beside its end: each writes a comment, and GitHub limits those.
@@ -98,12 +98,12 @@ impl Merge {
         self.tellings < TELLINGS
     }
 
-    /// When to tell how the course stands; none if there is nothing to tell.
-    pub(super) fn due(&self, course: &Course, now: Timestamp) -> Option<Timestamp> {
+    /// When to tell how its tenants stand; none if there is nothing to tell.
+    pub(super) fn due(&self, turn: &Turn, now: Timestamp) -> Option<Timestamp> {
         if self.telling {
             return None;
         }
-        if self.is_new_end(course) {
+        if self.is_new_end(turn) {
             let soon = if self.unheard {
                 later(self.last, 5 * self.gap)
             } else {
@@ -122,16 +122,20 @@ impl Merge {
     }
 
     /// After an end, only a better one is news: that all is well, or that a newer merge goes on.
-    fn is_new_end(&self, course: &Course) -> bool {
-        match &course.turn {
+    fn is_new_end(&self, turn: &Turn) -> bool {
+        match turn {
             Turn::Underway => false,
             Turn::Stuck | Turn::Late => self.end.is_none(),
             turn @ (Turn::Live | Turn::Superseded { .. }) => self.end.as_ref() != Some(turn),
         }
     }
 
-    pub(super) fn concludes_with(&self, course: &Course) -> bool {
-        self.concludes && self.is_new_end(course)
+    pub(super) fn concludes_with(&self, turn: &Turn) -> bool {
+        self.concludes && self.is_new_end(turn)
+    }
+
+    pub(super) fn is_telling(&self) -> bool {
+        self.telling
     }
 
     pub(super) fn begin_telling(&mut self) {
@@ -145,7 +149,7 @@ impl Merge {
         self.unheard = !done;
         if !done {
             self.hear(News::Progress);
-        } else if self.is_new_end(&telling.course) {
+        } else if self.is_new_end(&telling.course.turn) {
             self.end = Some(telling.course.turn.clone());
         } else {
             self.tellings += 1;
