@@ -214,9 +214,9 @@ impl Following {
         if entry.is_empty() {
             self.entries.remove(tenant);
             for merge in self.merges.values_mut() {
-                merge.tenants.remove(tenant);
+                merge.leave(tenant);
             }
-            self.merges.retain(|_, merge| !merge.tenants.is_empty());
+            self.merges.retain(|_, merge| !merge.tenants().is_empty());
         }
     }
 
@@ -265,7 +265,22 @@ impl Following {
             let began = created.max().unwrap_or(now);
             let merge = Merge::resumed(tenants, began, self.patience, what == Left::Told, now);
             self.timers.insert((merge.deadline, Due::Tell(id.clone())));
-            self.merges.insert(id, merge);
+            self.merges.insert(id.clone(), merge);
+            self.place(&id);
+        }
+    }
+
+    /// Tells a merge where its tenants stand.
+    fn place(&mut self, id: &MergeId) {
+        let Some(merge) = self.merges.get_mut(id) else {
+            return;
+        };
+        for tenant in merge.tenants().clone() {
+            let standing = self
+                .entries
+                .get(&tenant)
+                .and_then(|entry| entry.standing.as_ref());
+            merge.place(&tenant, standing);
         }
     }
 
@@ -315,7 +330,7 @@ impl Following {
         let mut names: BTreeSet<_> = tenants.into_keys().collect();
         // What was written of the same merge before: in an earlier try, or by an earlier process.
         if let Some(earlier) = self.merges.get(&id) {
-            names.extend(earlier.tenants.iter().cloned());
+            names.extend(earlier.tenants().iter().cloned());
         }
         self.take_over(&id, &names);
         let merge = Merge::new(names.clone(), pulls, began, self.patience, concludes, now);
@@ -324,6 +339,7 @@ impl Following {
         for tenant in &names {
             self.judge(tenant, now);
         }
+        self.place(&id);
         self.under_way += 1;
         self.telling(&id, now)
     }
@@ -334,8 +350,10 @@ impl Following {
             if id.repository != newest.repository || id == newest {
                 continue;
             }
-            merge.tenants.retain(|tenant| !tenants.contains(tenant));
-            if merge.tenants.is_empty() && merge.superseded_by.is_none() {
+            for tenant in tenants {
+                merge.leave(tenant);
+            }
+            if merge.tenants().is_empty() && merge.superseded_by.is_none() {
                 merge.superseded_by = Some(newest.commit.clone());
                 merge.news = Some(News::Failure);
                 self.tasks.insert(Due::Tell(id.clone()));
@@ -385,7 +403,7 @@ impl Following {
             return;
         };
         merge.told(telling, done, now);
-        let tenants = merge.tenants.clone();
+        let tenants = merge.tenants().clone();
         if merge.is_over() {
             self.merges.remove(id);
         } else {
@@ -470,13 +488,13 @@ impl Following {
         let mut of_it = self
             .merges
             .values()
-            .filter(|merge| merge.tenants.contains(tenant) && merge.holds_back());
-        of_it.any(|merge| self.turn(merge, now) == Turn::Live)
+            .filter(|merge| merge.tenants().contains(tenant) && merge.holds_back());
+        of_it.any(|merge| merge.turn(now) == Turn::Live)
     }
 
     fn tell(&mut self, id: &MergeId, now: Timestamp) -> Option<Task> {
         let merge = self.merges.get(id)?;
-        match merge.due(&self.turn(merge, now), now) {
+        match merge.due(now) {
             Some(at) if at <= now => Some(Task::Tell(self.telling(id, now))),
             Some(at) => {
                 self.timers.insert((at, Due::Tell(id.clone())));
@@ -489,14 +507,14 @@ impl Following {
     fn telling(&mut self, id: &MergeId, now: Timestamp) -> Telling {
         let merge = self.merges.get(id).expect("it is followed");
         let nothing = Entry::default();
-        let legs = merge.tenants.iter().map(|tenant| {
+        let legs = merge.tenants().iter().map(|tenant| {
             let entry = self.entries.get(tenant).unwrap_or(&nothing);
             (tenant.clone(), entry.leg())
         });
         let course = Course {
             legs: legs.collect(),
             began: merge.began,
-            turn: self.turn(merge, now),
+            turn: merge.turn(now),
         };
         let telling = Telling {
             merge: id.clone(),
@@ -512,27 +530,6 @@ impl Following {
     /// Whether people are being told of a merge just now.
     pub fn is_telling(&self, id: &MergeId) -> bool {
         self.merges.get(id).is_some_and(Merge::is_telling)
-    }
-
-    fn turn(&self, merge: &Merge, now: Timestamp) -> Turn {
-        if let Some(by) = &merge.superseded_by {
-            return Turn::Superseded { by: by.clone() };
-        }
-        let standing = |tenant| self.entries.get(tenant)?.standing.as_ref();
-        let mut standings = merge.tenants.iter().map(standing);
-        let is_done = |standing: Option<&Standing>| standing.is_some_and(Standing::is_done);
-        let is_stuck = |standing: Option<&Standing>| {
-            standing.and_then(Standing::nature) == Some(Nature::Stuck)
-        };
-        if standings.clone().all(is_done) {
-            Turn::Live
-        } else if standings.any(is_stuck) {
-            Turn::Stuck
-        } else if now >= merge.deadline {
-            Turn::Late
-        } else {
-            Turn::Underway
-        }
     }
 
     /// Looks at a tenant again after something about it has changed.
@@ -562,10 +559,12 @@ impl Following {
             let conditions = entry.conditions(self.patience.deadline, now);
             let is_news = !is_first || conditions.is_some_and(|now| entry.differs(&now));
             let of_it = self.merges.iter_mut();
-            for (id, merge) in of_it.filter(|(_, merge)| is_news && merge.tenants.contains(tenant))
-            {
-                merge.hear(news);
-                self.tasks.insert(Due::Tell(id.clone()));
+            for (id, merge) in of_it.filter(|(_, merge)| merge.tenants().contains(tenant)) {
+                merge.place(tenant, entry.standing.as_ref());
+                if is_news {
+                    merge.hear(news);
+                    self.tasks.insert(Due::Tell(id.clone()));
+                }
             }
         }
         self.plan_write(tenant, now);

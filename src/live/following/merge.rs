@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Patience, Telling, later};
 use crate::live::course::Turn;
+use crate::live::{Nature, Standing};
 use crate::names::TenantName;
 
 /// Tellings of a merge beside its end: each writes a comment, and GitHub limits those.
@@ -19,7 +20,11 @@ const DOUBLINGS: u32 = 6;
 
 #[derive(Debug)]
 pub(super) struct Merge {
-    pub(super) tenants: BTreeSet<TenantName>,
+    tenants: BTreeSet<TenantName>,
+    /// Those of them that are not live.
+    on_their_way: BTreeSet<TenantName>,
+    /// Those of these that need a person.
+    stuck: BTreeSet<TenantName>,
     pub(super) pulls: Option<Vec<u64>>,
     pub(super) began: Timestamp,
     pub(super) deadline: Timestamp,
@@ -56,7 +61,9 @@ impl Merge {
         now: Timestamp,
     ) -> Self {
         Self {
+            on_their_way: tenants.clone(),
             tenants,
+            stuck: BTreeSet::new(),
             pulls: Some(pulls),
             began,
             deadline: later(now, patience.deadline),
@@ -90,6 +97,45 @@ impl Merge {
         }
     }
 
+    pub(super) fn tenants(&self) -> &BTreeSet<TenantName> {
+        &self.tenants
+    }
+
+    /// One of its tenants stands so now.
+    pub(super) fn place(&mut self, tenant: &TenantName, standing: Option<&Standing>) {
+        let mut set = |set: fn(&mut Self) -> &mut BTreeSet<TenantName>, is_in: bool| {
+            if is_in {
+                set(self).insert(tenant.clone());
+            } else {
+                set(self).remove(tenant);
+            }
+        };
+        let nature = standing.and_then(Standing::nature);
+        set(
+            |merge| &mut merge.on_their_way,
+            !standing.is_some_and(Standing::is_done),
+        );
+        set(|merge| &mut merge.stuck, nature == Some(Nature::Stuck));
+    }
+
+    /// Another merge follows the tenant from now on, or nobody does.
+    pub(super) fn leave(&mut self, tenant: &TenantName) {
+        for set in [&mut self.tenants, &mut self.on_their_way, &mut self.stuck] {
+            set.remove(tenant);
+        }
+    }
+
+    /// How it stands as a whole.
+    pub(super) fn turn(&self, now: Timestamp) -> Turn {
+        match &self.superseded_by {
+            Some(by) => Turn::Superseded { by: by.clone() },
+            None if self.on_their_way.is_empty() => Turn::Live,
+            None if !self.stuck.is_empty() => Turn::Stuck,
+            None if now >= self.deadline => Turn::Late,
+            None => Turn::Underway,
+        }
+    }
+
     pub(super) fn hear(&mut self, news: News) {
         self.news = self.news.max(Some(news));
     }
@@ -99,11 +145,11 @@ impl Merge {
     }
 
     /// When to tell how its tenants stand; none if there is nothing to tell.
-    pub(super) fn due(&self, turn: &Turn, now: Timestamp) -> Option<Timestamp> {
+    pub(super) fn due(&self, now: Timestamp) -> Option<Timestamp> {
         if self.telling {
             return None;
         }
-        if self.is_new_end(turn) {
+        if self.is_new_end(&self.turn(now)) {
             let soon = if self.unheard {
                 later(self.last, 5 * self.gap)
             } else {
