@@ -66,6 +66,9 @@ pub struct Obstacle {
     pub help: Option<String>,
 }
 
+/// The reason of what is not the head.
+const OUTDATED: &str = "Outdated";
+
 /// Where a tenant stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
@@ -183,6 +186,14 @@ impl Standing {
     /// The revision that Flux was to fetch and apply; empty for a tenant that Flux has nothing to do with.
     pub fn revision(&self) -> &str {
         &self.basis.revision
+    }
+
+    /// Flux has fetched something, and it is not the head.
+    pub(super) fn is_outdated(&self) -> bool {
+        let obstacle = self.obstacle.as_ref();
+        obstacle.is_some_and(|obstacle| {
+            obstacle.by == Some(Kind::GitRepository) && obstacle.reason == OUTDATED
+        })
     }
 
     /// This, once more, if what is new is only that Flux is at it again.
@@ -306,7 +317,7 @@ impl Look<'_> {
                 if object.revision.as_deref() == Some(self.revision) {
                     return Ok(object);
                 }
-                Err(self.waiting("Outdated", self.outdated(object)))
+                Err(self.waiting(OUTDATED, self.outdated(object)))
             }
             _ => Err(Word {
                 obstacle: Obstacle::waiting(self.kind, "Progressing", self.at_work()),

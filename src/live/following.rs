@@ -544,6 +544,9 @@ impl Following {
         let Some(standing) = entry.judge() else {
             return;
         };
+        if entry.wants_a_fetch(&standing) {
+            self.tasks.insert(Due::Sync(tenant.clone()));
+        }
         if entry.wants_a_review(&standing) {
             self.tasks.insert(Due::Review(tenant.clone()));
         }

@@ -18,6 +18,8 @@ pub(super) struct Entry {
     /// What was written of its objects: what a watch still shows of before does not count.
     written: BTreeMap<Kind, Version>,
     head: Option<Head>,
+    /// The head that Flux was asked to fetch last.
+    asked_for: Option<String>,
     review: Option<Reviewed>,
     pub(super) standing: Option<Standing>,
     /// When each stage that is behind it was reached.
@@ -151,7 +153,18 @@ impl Entry {
             before: Some(push.before.to_owned()),
             at: now,
         });
+        self.asked_for = Some(push.after.to_owned());
         true
+    }
+
+    /// Whether Flux is to be asked for a head that it does not know of, because nobody was told of the push.
+    pub(super) fn wants_a_fetch(&mut self, standing: &Standing) -> bool {
+        let head = self.head.as_ref().map(|head| &head.commit);
+        let missed = standing.is_outdated() && self.asked_for.as_ref() != head;
+        if missed {
+            self.asked_for = head.cloned();
+        }
+        missed
     }
 
     /// What a look has shown, unless something newer is known. Says whether it is news.

@@ -592,6 +592,17 @@ fn a_push_to_a_workspace_asks_flux_to_fetch_it() {
 }
 
 #[test]
+fn a_push_that_nobody_was_told_of_is_fetched_once_the_head_is_seen() {
+    let mut world = World::with(&live("ai-team"));
+    world.head("ai-team", OLDER);
+    let asked = |world: &mut World| of(&world.work(), |task| matches!(task, Task::Sync { .. }));
+    assert_eq!(asked(&mut world), 1);
+    world.head("ai-team", OLDER);
+    world.see(Kind::GitRepository, &fetched("ai-team", HEAD));
+    assert_eq!(asked(&mut world), 0, "once is enough");
+}
+
+#[test]
 fn a_sync_that_is_over_soon_is_written_once() {
     let mut world = World::with(&live("ai-team"));
     world.head("ai-team", HEAD);
