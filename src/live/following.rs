@@ -213,10 +213,10 @@ impl Following {
         }
         if entry.is_empty() {
             self.entries.remove(tenant);
-            for merge in self.merges.values_mut() {
-                merge.leave(tenant);
+            let mut of_it = self.merges.values_mut();
+            while let Some(merge) = of_it.find(|merge| merge.tenants().contains(tenant)) {
+                merge.place(tenant, None);
             }
-            self.merges.retain(|_, merge| !merge.tenants().is_empty());
         }
     }
 

@@ -118,7 +118,7 @@ impl Merge {
         set(|merge| &mut merge.stuck, nature == Some(Nature::Stuck));
     }
 
-    /// Another merge follows the tenant from now on, or nobody does.
+    /// Another merge follows the tenant from now on.
     pub(super) fn leave(&mut self, tenant: &TenantName) {
         for set in [&mut self.tenants, &mut self.on_their_way, &mut self.stuck] {
             set.remove(tenant);

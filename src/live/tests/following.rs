@@ -762,6 +762,17 @@ fn what_is_gone_from_a_new_list_is_gone() {
 }
 
 #[test]
+fn a_tenant_that_vanishes_is_not_live() {
+    let mut world = World::with(&live("ai-team")[..2]);
+    world.head("ai-team", HEAD);
+    world.merged("c0ffee", &["ai-team"]);
+    world.list(&[]);
+    world.wait(600);
+    let told = world.work();
+    assert_eq!(tellings(&told).pop().unwrap().course.turn, Turn::Late);
+}
+
+#[test]
 fn nothing_is_judged_before_everything_was_listed() {
     let mut world = World::empty();
     let objects = live("ai-team");
