@@ -9,6 +9,7 @@
 
 pub mod course;
 pub mod following;
+pub mod room;
 pub mod synced;
 #[cfg(test)]
 mod tests;
@@ -129,7 +130,7 @@ impl Standing {
     /// looks again, so until then its last word about the same revision stands.
     pub fn of(evidence: &Evidence, before: Option<&Self>) -> Option<Self> {
         let tenant = evidence.tenant;
-        if !tenant.has_namespaces {
+        if tenant.namespaces.is_empty() {
             return Some(Self {
                 created: tenant.is_created(),
                 reached: Stage::Contained,
@@ -274,7 +275,10 @@ fn way(evidence: &Evidence, revision: &str) -> Result<(), (Stage, Word)> {
                 by: None,
                 reason: "NotContained".to_owned(),
                 message: message.clone(),
-                help: None,
+                help: Some(
+                    "see who bound what with `kubectl auth can-i --list --as`; it is looked at again each minute"
+                        .to_owned(),
+                ),
             };
             Err((Stage::Applied, obstacle.into()))
         }

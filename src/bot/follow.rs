@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use futures::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, mpsc};
@@ -17,9 +18,10 @@ use super::{APPLY_CHECK, Bot, Pace, now};
 use crate::apply::Known;
 use crate::flux::{ControlNamespace, SYNC};
 use crate::github::{Output, Progress};
-use crate::kubernetes::Teller;
 use crate::kubernetes::watch::Seen;
+use crate::kubernetes::{self, Access, Account, Teller};
 use crate::live::following::{Applied, Finished, Task, Telling, WATCHED};
+use crate::live::room::Room;
 use crate::live::synced::{CONDITIONS, Condition};
 use crate::live::{Course, Following, MergeId, Patience, Push, Review};
 use crate::names::{FullName, TenantName};
@@ -178,8 +180,9 @@ impl Bot {
                     done,
                 }
             }
-            Task::Review { tenant } => {
-                let review = self.review(&tenant).await;
+            Task::Review(room) => {
+                let review = self.review(&room).await;
+                let tenant = room.tenant;
                 Finished::Reviewed { tenant, review }
             }
             Task::Sync { tenant } => {
@@ -215,8 +218,31 @@ impl Bot {
         written.is_ok()
     }
 
-    async fn review(&self, _tenant: &TenantName) -> Option<Review> {
-        Some(Review::Contained)
+    /// Asks the cluster what the tenant's account may do; nothing, where it does not say.
+    async fn review(&self, room: &Room) -> Option<Review> {
+        let cluster = self.shared.cluster.reader();
+        let (namespace, name) = room.account();
+        let account = Account {
+            namespace: &namespace,
+            name,
+        };
+        let answers = room.questions().into_iter().map(|question| async {
+            let access = Access {
+                verb: question.verb,
+                group: question.group,
+                resource: question.resource,
+                namespace: question.namespace.as_deref(),
+            };
+            let allowed = cluster.may(account, access).await?;
+            Ok::<_, kubernetes::Error>((question, allowed))
+        });
+        match try_join_all(answers).await {
+            Ok(answers) => Some(room.review(&answers)),
+            Err(error) => {
+                tracing::warn!(tenant = %room.tenant, %error, "what the tenant's account may do was not told");
+                None
+            }
+        }
     }
 
     /// Flux fetches at once instead of at the next interval.

@@ -11,10 +11,12 @@ mod entry;
 mod merge;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+use crate::live::room::Room;
 use crate::live::synced::{Condition, Remembered, Synced, tenant_of};
 use crate::live::{Course, Nature, Review, Standing, Traces, Turn};
 use crate::names::{FullName, TenantName};
@@ -58,9 +60,7 @@ pub enum Task {
         conditions: Box<[Condition; 4]>,
     },
     /// Look at what the tenant's account may do.
-    Review {
-        tenant: TenantName,
-    },
+    Review(Room),
     /// Ask Flux to fetch the workspace now.
     Sync {
         tenant: TenantName,
@@ -447,8 +447,15 @@ impl Following {
         match due {
             Due::Write(tenant) => self.write(tenant, now),
             Due::Review(tenant) => {
+                let neighbour = self.neighbour(&tenant);
                 let entry = self.entries.get_mut(&tenant)?;
-                entry.begin_review().then_some(Task::Review { tenant })
+                let known = entry.begin_review()?;
+                Some(Task::Review(Room {
+                    namespaces: known.namespaces.clone(),
+                    role: known.role.clone(),
+                    neighbour,
+                    tenant,
+                }))
             }
             Due::Sync(tenant) => {
                 let entry = self.entries.get(&tenant)?;
@@ -460,6 +467,19 @@ impl Following {
             }
             Due::Tell(id) => self.tell(&id, now),
         }
+    }
+
+    /// A namespace of the tenant that follows in the order of names; after the last comes the first.
+    fn neighbour(&self, tenant: &TenantName) -> Option<String> {
+        let after = self
+            .entries
+            .range((Bound::Excluded(tenant), Bound::Unbounded));
+        let before = self.entries.range(..tenant);
+        let mut namespaces = after.chain(before).filter_map(|(_, entry)| {
+            let other = entry.tenant.as_ref()?;
+            other.namespaces.first().cloned()
+        });
+        namespaces.next()
     }
 
     fn write(&mut self, tenant: TenantName, now: Timestamp) -> Option<Task> {

@@ -82,7 +82,9 @@ pub struct Remembered {
     pub branch: BranchName,
     pub suspended: bool,
     /// Without any, Flux has nothing to do for the tenant.
-    pub has_namespaces: bool,
+    pub namespaces: Vec<String>,
+    /// The role of its account in them.
+    pub role: String,
     pub accepted: Option<Condition>,
     /// `Fetched`, `Applied`, `Contained` and `Live`, as they were told last.
     pub told: [Option<Condition>; 4],
@@ -164,7 +166,8 @@ impl Remembered {
             repository: spec["repository"].as_str()?.parse().ok()?,
             branch: entry.repository.branch,
             suspended: entry.suspended,
-            has_namespaces: !entry.namespaces.is_empty(),
+            namespaces: entry.namespaces.keys().map(ToString::to_string).collect(),
+            role: entry.reconciler_role,
             accepted: condition(status, "Accepted"),
             told: CONDITIONS.map(|(_, name)| condition(status, name)),
         })

@@ -1,4 +1,5 @@
 mod following;
+mod room;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};

@@ -133,6 +133,6 @@ async fn say(client: &Client, group: &str, kind: &str, object: &Value, status: V
     let request = http::Request::patch(path).header("content-type", "application/merge-patch+json");
     let request = request.body(body).expect("a request");
     if let Err(error) = client.request::<Value>(request).await {
-        eprintln!("pretend Flux: {error}");
+        panic!("a status is not taken: {error}");
     }
 }

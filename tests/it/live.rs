@@ -570,3 +570,52 @@ async fn an_app_killed_before_it_told_what_it_has_done_does_not_call_it_live() {
     world.rests().await;
     world.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_whose_account_can_leave_its_room_is_not_live() {
+    let Some(world) = World::new("tenants: []\n").await else {
+        return;
+    };
+    let account = "--serviceaccount=tenant-a%:reconciler";
+    world.kubectl(&[
+        "create",
+        "clusterrolebinding",
+        "open%",
+        "--clusterrole=view",
+        account,
+    ]);
+    world.kubectl(&[
+        "create",
+        "clusterrole",
+        "peeping%",
+        "--verb=get",
+        "--resource=secrets",
+    ]);
+    world.kubectl(&[
+        "create",
+        "clusterrolebinding",
+        "peeping%",
+        "--clusterrole=peeping%",
+        account,
+    ]);
+    let (number, head) = world.pull("add", &tenants(&["a"]));
+    world.check(&head, "tenantry/plan").await;
+    let merged = world.merge(number);
+    let check = world.check(&merged, "tenantry/apply").await;
+    assert!(is_concluded(&check, "failure"), "{check:#?}");
+    let comment = world.comment(number).unwrap_or_default();
+    let told = "can get <code>secrets</code> in the whole cluster";
+    assert!(
+        comment.contains("NotContained") && comment.contains(told),
+        "{comment}"
+    );
+    let all = [
+        "Accepted=True",
+        "Applied=True",
+        "Contained=False",
+        "Fetched=True",
+        "Live=False",
+    ];
+    assert_eq!(conditions(&world, "a%").0, all);
+    world.end().await;
+}

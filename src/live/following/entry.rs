@@ -71,7 +71,7 @@ impl Entry {
     /// The kinds of which everything must have been seen before the tenant can be judged.
     pub(super) fn needs(&self) -> &'static [Kind] {
         match &self.tenant {
-            Some(tenant) if !tenant.has_namespaces => &[Kind::Tenant],
+            Some(tenant) if tenant.namespaces.is_empty() => &[Kind::Tenant],
             _ => &super::WATCHED,
         }
     }
@@ -254,16 +254,14 @@ impl Entry {
         standing.reached == Stage::Applied && pending && !asked
     }
 
-    /// Notes that a review is under way; says whether it is wanted.
-    pub(super) fn begin_review(&mut self) -> bool {
-        let Some(tenant) = &self.tenant else {
-            return false;
-        };
+    /// Notes that a review is under way, of a tenant that is known.
+    pub(super) fn begin_review(&mut self) -> Option<&Remembered> {
+        let tenant = self.tenant.as_ref()?;
         self.review = Some(Reviewed {
             of: tenant.version.clone(),
             result: None,
         });
-        true
+        Some(tenant)
     }
 
     pub(super) fn reviewed(&mut self, result: Option<Review>) {

@@ -91,8 +91,8 @@ impl World {
                 conditions,
                 done: well,
             },
-            Task::Review { tenant } => Finished::Reviewed {
-                tenant,
+            Task::Review(room) => Finished::Reviewed {
+                tenant: room.tenant,
                 review: well.then(|| review.clone()),
             },
             Task::Sync { .. } => Finished::Asked,
@@ -165,7 +165,7 @@ fn live(of: &str) -> Vec<(Kind, Value)> {
 fn tellings(tasks: &[Task]) -> Vec<&Telling> {
     let told = tasks.iter().filter_map(|task| match task {
         Task::Tell(telling) => Some(telling),
-        Task::Write { .. } | Task::Review { .. } | Task::Sync { .. } => None,
+        Task::Write { .. } | Task::Review(_) | Task::Sync { .. } => None,
     });
     told.collect()
 }
@@ -176,7 +176,7 @@ fn written(tasks: &[Task]) -> Option<[Status; 4]> {
         Task::Write { conditions, .. } => {
             Some(conditions.each_ref().map(|condition| condition.status))
         }
-        Task::Tell(_) | Task::Review { .. } | Task::Sync { .. } => None,
+        Task::Tell(_) | Task::Review(_) | Task::Sync { .. } => None,
     });
     written.next_back()
 }
@@ -229,7 +229,7 @@ fn a_new_tenant_is_told_until_it_is_live() {
     );
     world.see(Kind::Kustomization, &applied("ai-team", HEAD));
     let done = world.work();
-    assert_eq!(of(&done, |task| matches!(task, Task::Review { .. })), 1);
+    assert_eq!(of(&done, |task| matches!(task, Task::Review(_))), 1);
     let last = tellings(&done)[0];
     assert_eq!(
         (last.course.turn.clone(), last.concludes),
@@ -247,7 +247,7 @@ fn people_are_told_before_it_is_written_that_the_last_tenant_is_live() {
     world.merged("c0ffee", &["ai-team"]);
     world.see(Kind::Tenant, &tenant("ai-team"));
     let review = world.following.tasks(world.now);
-    assert!(matches!(review[..], [Task::Review { .. }]), "{review:?}");
+    assert!(matches!(review[..], [Task::Review(_)]), "{review:?}");
     world.finish(&review[0], &Review::Contained, true);
     let telling = world.following.tasks(world.now);
     assert!(
