@@ -37,14 +37,21 @@ pub(crate) struct World {
     pub(crate) live_deadline: Duration,
 }
 
+/// Who plays Flux.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Played {
+    AtOnce,
+    ByTheStory,
+}
+
 impl World {
     /// An organisation with teams, the App installed, and a control repo that holds this file. `%` in texts stands for
     /// this world's own suffix. Nothing without an API server, if that is allowed.
     pub(crate) async fn new(file: &str) -> Option<Self> {
-        Self::begin(file, true).await
+        Self::begin(file, Played::AtOnce).await
     }
 
-    async fn begin(file: &str, with_flux: bool) -> Option<Self> {
+    async fn begin(file: &str, flux: Played) -> Option<Self> {
         static WORLDS: AtomicU32 = AtomicU32::new(1);
         let cluster = Cluster::shared_or_skip()?;
         installed(cluster);
@@ -74,7 +81,7 @@ impl World {
             live_deadline: Duration::from_mins(10),
         };
         world.furnish(file);
-        if with_flux {
+        if flux == Played::AtOnce {
             world.start_flux().await;
         }
         world.start().await;
@@ -86,11 +93,12 @@ impl World {
         Some(world)
     }
 
-    /// The same where nobody plays Flux: then a story does.
+    /// The same where the story plays Flux itself.
     pub(crate) async fn without_flux(file: &str) -> Option<Self> {
-        Self::begin(file, false).await
+        Self::begin(file, Played::ByTheStory).await
     }
 
+    /// From now on whatever is to be synced is.
     pub(crate) async fn start_flux(&mut self) {
         let config = Kubeconfig::from_yaml(&self.cluster.kubeconfig_yaml()).expect("it is whole");
         let options = KubeConfigOptions::default();
