@@ -303,24 +303,25 @@ impl Bot {
             .collect())
     }
 
-    async fn retell_comment(
+    /// Brings the comment to where the course is; says whether it speaks of one.
+    pub(super) async fn retell_comment(
         &self,
         control: &Control,
         number: u64,
         course: &Course,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<bool> {
         let reporter = self.reporter(control);
         let bot = self.shared.app.bot_login();
         let Some(comment) = reporter.find_comment(number, MARKER, &bot).await? else {
-            return Ok(());
+            return Ok(false);
         };
-        match live::retold(&comment.body, course) {
-            Some(text) if text != comment.body => {
-                reporter.update_comment(comment.id, &text).await?;
-            }
-            Some(_) | None => {}
+        let Some(text) = live::retold(&comment.body, course) else {
+            return Ok(false);
+        };
+        if text != comment.body {
+            reporter.update_comment(comment.id, &text).await?;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Brings the check to where the course is, unless it speaks of something else by now.

@@ -318,6 +318,14 @@ impl Bot {
         let retry_at = self.retry_at(report, wanted);
         let lines = lines(parsed);
         for pull in &round.pulls {
+            // An earlier process has said what was done, and was not there for the rest.
+            if let Some(course) = course.filter(|_| !report.did_something())
+                && self
+                    .retell_comment(round.control, pull.number, course)
+                    .await?
+            {
+                continue;
+            }
             let setting = self.merge_setting(round, Some(pull.number), &lines, retry_at);
             let text = comment::report_comment(report, course, &setting);
             self.say(round.control, pull.number, &Saying::Quiet(text))
