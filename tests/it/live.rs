@@ -268,6 +268,61 @@ async fn what_flux_says_is_told_within_seconds_and_the_recovery_edits_comment_an
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn each_thing_that_goes_wrong_stands_in_the_comment_with_what_to_do() {
+    let Some(world) = World::without_flux("tenants: []\n").await else {
+        return;
+    };
+    let (number, head) = world.pull("add", &tenants(&["a"]));
+    world.check(&head, "tenantry/plan").await;
+    let merged = world.merge(number);
+    comment_with(&world, number, "0 of 1 live").await;
+    let flux = Flux {
+        world: &world,
+        tenant: "a",
+    };
+    let key = "unable to clone: ssh: handshake failed: ssh: unable to authenticate";
+    flux.fails("gitrepositories", "source", "GitOperationFailed", key);
+    comment_with(&world, number, "ssh: unable to authenticate").await;
+    comment_with(
+        &world,
+        number,
+        "See whether the deploy key still stands on the workspace",
+    )
+    .await;
+    flux.fetches();
+    let path =
+        "kustomization path not found: stat /tmp/kustomization-1/prod: no such file or directory";
+    flux.fails("kustomizations", "kustomize", "ArtifactFailed", path);
+    comment_with(&world, number, "Commit that directory to the workspace").await;
+    let forbidden = "Widget/n-a/w dry-run failed: widgets.example.com \"w\" is forbidden: User \"x\" cannot patch resource \"widgets\" in API group \"example.com\" in the namespace \"n-a\"";
+    flux.fails(
+        "kustomizations",
+        "kustomize",
+        "ReconciliationFailed",
+        forbidden,
+    );
+    comment_with(
+        &world,
+        number,
+        "may not patch <code>widgets.example.com</code>",
+    )
+    .await;
+    let comment = world.comment(number).unwrap_or_default();
+    assert!(
+        !comment.contains("path not found"),
+        "only what is so now: {comment}"
+    );
+    assert!(
+        comment.contains("### Applied: 1 tenant added · 0 of 1 live · ⚠️ 1 failing"),
+        "{comment}"
+    );
+    flux.applies();
+    let check = world.check(&merged, "tenantry/apply").await;
+    assert!(is_concluded(&check, "success"), "{check:#?}");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn at_the_deadline_the_check_ends_and_meanwhile_nothing_else_waits() {
     let Some(mut world) = World::without_flux("tenants: []\n").await else {
         return;
