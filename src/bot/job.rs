@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::bot::command::Command;
 use crate::names::FullName;
-use crate::queue::{self, Followed};
+use crate::queue::{self, Followed, Urgency};
 
 /// A plan that has ended in an error so often is given up; its check says why.
 const TRIES: u32 = 5;
@@ -114,6 +114,17 @@ impl queue::Job for Job {
             }
             Work::Pushed { commit, .. } => Key::Commit(repository, commit.clone()),
             Work::Reconcile(_) => Key::Control(repository),
+        }
+    }
+
+    fn urgency(&self) -> Urgency {
+        match self.work {
+            Work::Plan { .. }
+            | Work::PlanCommit { .. }
+            | Work::Pushed { .. }
+            | Work::Recheck { .. }
+            | Work::Answer { .. } => Urgency::Awaited,
+            Work::Reconcile(_) => Urgency::Background,
         }
     }
 

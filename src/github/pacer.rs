@@ -193,7 +193,7 @@ impl Pacer {
                     break;
                 }
                 When::At(at) => {
-                    soonest = Some(soonest.map_or(at, |soonest: Instant| soonest.min(at)))
+                    soonest = Some(soonest.map_or(at, |soonest: Instant| soonest.min(at)));
                 }
                 When::Answered => {}
             }
@@ -458,7 +458,7 @@ impl Budget {
                     remaining,
                     reset,
                     resets_at,
-                })
+                });
             }
         }
     }

@@ -266,12 +266,12 @@ impl Transport {
                 (tried < request.tries_within_limits).then_some(Duration::ZERO)
             }
             Error::Unavailable { .. } => {
-                let tries = if error.is_timeout() {
+                let most = if error.is_timeout() {
                     request.tries.min(request.tries_in_time)
                 } else {
                     request.tries
                 };
-                (tried < tries).then(|| self.timing.backoff * 2_u32.pow(tried - 1))
+                (tried < most).then(|| self.timing.backoff * 2_u32.pow(tried - 1))
             }
             _ => None,
         }

@@ -216,10 +216,12 @@ fn a_process_that_begins_takes_it_that_the_one_before_has_just_reported() {
 #[test]
 fn what_was_created_before_counts() {
     let mut world = World::new("80/m,500/h");
-    let minute = vec![world.now - seconds(20); 60];
+    world.pass(seconds(600));
+    world.pacer = Pacer::new("80/m,500/h".parse().unwrap());
+    let minute = vec![world.at(580); 60];
     world.pacer.presume(ACME, minute, world.now);
     assert_eq!(world.pacer.room(ACME, world.now), 4);
-    let hour = vec![world.now - seconds(600); 395];
+    let hour = vec![world.at(0); 395];
     world.pacer.presume(ACME, hour, world.now);
     assert_eq!(world.pacer.room(ACME, world.now), 0);
     world.pass(seconds(3000));
