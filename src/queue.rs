@@ -300,7 +300,7 @@ impl<J: Job> State<J> {
         let lines = self.waiting.iter().filter_map(|(key, line)| {
             let urgency = line.jobs.front()?.urgency();
             let may_run =
-                !self.running.contains_key(key) && !(is_full && urgency == Urgency::Background);
+                !(self.running.contains_key(key) || is_full && urgency == Urgency::Background);
             may_run.then_some((urgency, line.number, key))
         });
         let (urgency, _, key) = lines.min()?;

@@ -45,12 +45,16 @@ pub enum Work {
 pub struct Reconcile {
     /// Commits pushed to the default branch whose checks and pull requests wait for the outcome, oldest first.
     pub commits: Vec<String>,
+    /// Earlier ones, whose checks have given way to a later commit's and whose pull requests wait.
+    pub owed: Vec<String>,
     /// Compare every tenant, not only those whose entry changed.
     pub everything: bool,
     /// Plan the open pull requests again afterwards: the file they start from may have changed.
     pub replan: bool,
     /// How often this has been tried again.
     pub retries: u32,
+    /// Only the next slice of what was begun, and nothing has come since.
+    pub goes_on: bool,
 }
 
 /// What a job works on; jobs of one key run one after the other.
@@ -156,11 +160,14 @@ impl Reconcile {
             self.commits.retain(|owed| *owed != commit);
             self.commits.push(commit);
         }
+        self.owed.extend(newer.owed);
         Self {
             commits: self.commits,
+            owed: self.owed,
             everything: self.everything || newer.everything,
             replan: self.replan || newer.replan,
             retries: newer.retries,
+            goes_on: self.goes_on && newer.goes_on,
         }
     }
 }

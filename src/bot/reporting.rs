@@ -8,9 +8,8 @@ use super::control::Control;
 use crate::github::{Annotation, CheckRun, Conclusion, Error, Level, NewCheck, Output, Progress};
 use crate::names::FullName;
 use crate::render::annotations::{self, Level as Wanted};
-use crate::render::check::{self, CheckText};
+use crate::render::check::{self, CheckText, Underway};
 use crate::render::comment::MARKER;
-use crate::render::escape;
 
 /// A check that has come to an end.
 pub(super) struct Concluded<'a> {
@@ -23,27 +22,30 @@ pub(super) struct Concluded<'a> {
 }
 
 /// A check that is to be shown in progress.
-#[derive(Clone, Copy)]
 pub(super) struct Beginning<'a> {
     pub name: &'static str,
     pub head: &'a str,
-    pub title: &'a str,
+    pub shown: Underway,
 }
 
 impl Beginning<'_> {
-    fn check(&self) -> NewCheck {
-        let output = Output {
-            title: self.title.to_owned(),
-            summary: format!("{}.", escape::message(self.title)),
-            ..Output::default()
-        };
+    fn check(self) -> NewCheck {
         NewCheck {
             name: self.name.to_owned(),
             head_sha: self.head.to_owned(),
             external_id: None,
             progress: Progress::InProgress,
-            output,
+            output: underway(self.shown),
         }
+    }
+}
+
+fn underway(shown: Underway) -> Output {
+    Output {
+        title: shown.title,
+        summary: shown.summary,
+        text: Some(shown.text).filter(|text| !text.is_empty()),
+        annotations: Vec::new(),
     }
 }
 
@@ -132,16 +134,23 @@ impl Bot {
         if self.has_begun(control, &beginning) {
             return Ok(());
         }
+        let Beginning { head, name, .. } = beginning;
         let id = if let Some(run) = existing.filter(|run| !is_completed(run)) {
             run.id
         } else {
             let reporter = self.reporter(control);
             reporter.create_check(&beginning.check()).await?
         };
-        let Beginning { head, name, .. } = beginning;
         let key = (control.repository.clone(), head.to_owned(), name);
         self.shared.begun.runs().insert(key, id);
         Ok(())
+    }
+
+    /// Changes what a check in progress shows.
+    pub(super) async fn show(&self, control: &Control, run: u64, shown: Underway) -> anyhow::Result<()> {
+        let reporter = self.reporter(control);
+        let output = underway(shown);
+        Ok(reporter.update_check(run, Progress::InProgress, &output).await?)
     }
 
     fn has_begun(&self, control: &Control, beginning: &Beginning<'_>) -> bool {
