@@ -4,6 +4,7 @@
 //! hundred, each Kubernetes kind by one labelled list, teams by whichever is cheaper.
 
 mod cluster;
+mod flux;
 mod github;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use crate::tenants::diagnostic::Place;
 use crate::{github as hub, kubernetes};
 
 pub use crate::observe::cluster::{Memories, memories};
+pub use crate::observe::flux::lockdown;
 
 /// With what one looks.
 #[derive(Clone, Copy)]
