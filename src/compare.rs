@@ -48,7 +48,16 @@ pub async fn tenants(
         sorted.subjects.retain(|_, subject| needs_a_look(subject));
         sorted.plan.unchanged.tenants += all - sorted.subjects.len();
     }
-    let seen = observe::read(eyes, &sorted.subjects).await?;
+    // Where nothing is to be done, nothing is asked.
+    if sorted.subjects.is_empty() {
+        return Ok(draft(eyes, sorted, BTreeMap::new()));
+    }
+    let lockdown = async {
+        let standing = observe::lockdown(eyes.cluster, tenants.lockdown).await;
+        anyhow::Ok(standing?)
+    };
+    let (seen, lockdown) = tokio::try_join!(observe::read(eyes, &sorted.subjects), lockdown)?;
+    sorted.plan.lockdown = lockdown;
     Ok(draft(eyes, sorted, seen))
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::flux::lockdown::Standing;
 use crate::names::TenantName;
 use crate::object::ObjectId;
 use crate::observed::{Facts, Problem};
@@ -11,6 +12,8 @@ use crate::plan::{Hold, Step, TenantAction, Unchanged};
 pub struct Report {
     pub tenants: BTreeMap<TenantName, TenantReport>,
     pub unchanged: Unchanged,
+    /// How Flux stood when it was looked at last.
+    pub lockdown: Standing,
 }
 
 #[derive(Debug, Clone)]
@@ -76,6 +79,7 @@ impl Report {
         }
         self.tenants.append(&mut later.tenants);
         self.unchanged = later.unchanged;
+        self.lockdown = later.lockdown;
     }
 
     pub fn problems(&self) -> impl Iterator<Item = (&TenantName, &Problem)> {
@@ -131,6 +135,12 @@ impl TenantReport {
         self.outcomes
             .sort_by(|(one, _), (two, _)| one.id.cmp(&two.id));
         self.problems = again.problems;
+    }
+
+    /// Whether it is a new tenant that waits until Flux is locked down.
+    pub fn is_locked_out(&self) -> bool {
+        let waits = |outcome: &Outcome| *outcome == Outcome::Held(Hold::NotLockedDown);
+        self.action == TenantAction::Add && self.outcomes.iter().any(|(_, outcome)| waits(outcome))
     }
 
     pub fn verdict(&self) -> Verdict {

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::names::TenantName;
 use crate::object::{Kind, ManifestId, ObjectId};
-use crate::plan::{Effect, Plan, Step};
+use crate::plan::{Plan, Step};
 
 /// Raised when the same steps are to give another fingerprint.
 const FORMAT: &str = "tenantry plan 1";
@@ -59,11 +59,11 @@ pub struct Promise {
 }
 
 impl Promise {
-    /// The promise that showing this plan makes: nothing that the plan shows as held.
+    /// The promise that showing this plan makes: nothing that the plan shows as held for a person.
     pub fn of(plan: &Plan) -> Self {
         let wider = plan
             .steps()
-            .filter(|(_, step)| step.effect == Effect::Wider && step.hold.is_none());
+            .filter(|(_, step)| step.announces_wider_access());
         Self {
             plan: of_plan(plan),
             wider: wider.map(|(tenant, step)| of_step(tenant, step)).collect(),

@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 
+use crate::flux::lockdown::Standing;
 use crate::object::Side;
 use crate::observed::{Facts, Problem};
 use crate::plan::{Cause, Plan, fingerprint};
 use crate::render::escape::visible;
-use crate::render::headline;
 use crate::render::rows::{self, Mark, Row};
+use crate::render::{headline, lockdown};
 use crate::report::Report;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +23,7 @@ pub fn of_plan(plan: &Plan, color: Color) -> String {
         text: String::new(),
         color,
     };
+    tree.lockdown(&plan.lockdown);
     for (name, tenant) in &plan.tenants {
         let (_, word) = headline::action_word(tenant);
         tree.tenant(name.as_str(), word, &tenant.facts);
@@ -43,6 +45,7 @@ pub fn of_report(report: &Report, color: Color) -> String {
         text: String::new(),
         color,
     };
+    tree.lockdown(&report.lockdown);
     for (name, tenant) in &report.tenants {
         let (_, word) = headline::outcome_word(tenant);
         tree.tenant(name.as_str(), word, &tenant.facts);
@@ -60,6 +63,24 @@ struct Tree {
 }
 
 impl Tree {
+    fn lockdown(&mut self, standing: &Standing) {
+        let lines = lockdown::lines(standing);
+        let mark = match standing {
+            standing if standing.shuts_out() => self.painted("error:", "31"),
+            _ => self.painted("warning:", "33"),
+        };
+        for (index, line) in lines.iter().enumerate() {
+            if index == 0 {
+                self.line(&format!("{mark} {line}"));
+            } else {
+                self.line(line);
+            }
+        }
+        if !lines.is_empty() {
+            self.line("");
+        }
+    }
+
     fn tenant(&mut self, name: &str, word: &str, facts: &Facts) {
         let name = self.painted(&visible(name), "1");
         self.line(&format!("{name}  {word}"));

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod cluster_works;
+mod controllers;
 mod support;
 
 mod cli;
