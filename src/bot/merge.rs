@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Context as _;
 
 use crate::apply::{self, Hands};
+use crate::bot::accepted::Since;
 use crate::bot::control::{Control, Target};
 use crate::bot::job::{Reconcile, pause};
 use crate::bot::pull_request::{lines, missing_file};
@@ -173,7 +174,10 @@ impl Bot {
         parsed: &Parsed,
     ) -> anyhow::Result<Report> {
         let consent = self.consent(round, &draft.plan).await?;
-        let plan = plan::approve(draft.plan, &consent);
+        let plan = self
+            .guarded(round.control, draft.plan, round.tip, Since::ItsParent)
+            .await?;
+        let plan = plan::approve(plan, &consent);
         if plan.plan().steps().any(|(_, step)| step.hold.is_none()) {
             self.announce(round, plan.plan(), parsed).await?;
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::bot::accepted::Since;
 use crate::bot::control::Control;
 use crate::bot::reporting::{Concluded, Saying, conclusion};
 use crate::bot::{Bot, Job, PLAN_CHECK, Work};
@@ -275,7 +276,10 @@ impl Bot {
             commits.result,
         )
         .await?;
-        Ok(plan::foresee(draft.plan))
+        let plan = self
+            .guarded(control, draft.plan, commits.base, Since::It)
+            .await?;
+        Ok(plan::foresee(plan))
     }
 
     fn possible(
@@ -292,8 +296,10 @@ impl Bot {
             Some(comment) => Saying::New(comment),
             None => Saying::Quiet(comment::nothing_comment(&setting)),
         };
+        let mut annotations = annotations::of_problems(plan.problems(), &parsed.places, file);
+        annotations.extend(annotations::of_lockdown(plan, &parsed.places, file));
         Outlook {
-            annotations: annotations::of_problems(plan.problems(), &parsed.places, file),
+            annotations,
             fingerprint: Some(plan::fingerprint::of_plan(plan).to_string()),
             text: check::plan_check(plan),
             comment,

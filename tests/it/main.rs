@@ -9,6 +9,7 @@ mod cli;
 mod command;
 mod faults;
 mod held;
+mod lockdown;
 mod merge;
 mod pull_request;
 mod queue;
