@@ -5,6 +5,7 @@
 
 pub mod error;
 mod flux;
+pub mod manifests;
 
 use std::time::Duration;
 
