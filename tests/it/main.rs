@@ -6,6 +6,7 @@ mod support;
 
 mod cli;
 mod command;
+mod containment;
 mod faults;
 mod held;
 mod merge;

@@ -438,6 +438,21 @@ impl World {
         );
     }
 
+    /// Makes objects as an administrator, in this namespace or their own; what is there already is made the same.
+    pub(crate) fn create(&self, namespace: &str, objects: &str) {
+        let namespace = format!("--namespace={}", self.text(namespace));
+        let mut args = vec!["apply", "--filename", "-"];
+        if !namespace.ends_with('=') {
+            args.push(&namespace);
+        }
+        let output = self.cluster.kubectl_with_input(&args, &self.text(objects));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+
     /// The end of each story: nothing asked that the embedded GitHub does not know.
     pub(crate) async fn end(mut self) {
         self.settled().await;
