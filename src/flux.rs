@@ -4,6 +4,9 @@
 //! ServiceAccount that Flux applies as, the key, and Flux's own two objects. Everybody who can create objects beside a
 //! Secret can read it, so it cannot stand in a workload namespace.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::fmt;
 

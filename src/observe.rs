@@ -5,6 +5,7 @@
 
 mod cluster;
 mod github;
+mod rights;
 
 use std::collections::BTreeMap;
 
@@ -59,15 +60,17 @@ pub async fn read(
     if subjects.is_empty() {
         return Ok(seen);
     }
-    let (cluster, github) = tokio::join!(
+    let (cluster, github, rights) = tokio::join!(
         cluster::look(eyes.cluster, subjects),
-        github::look(eyes.github, eyes.surroundings, subjects)
+        github::look(eyes.github, eyes.surroundings, subjects),
+        rights::look(eyes.cluster, subjects)
     );
-    let (cluster, github) = (cluster?, github?);
+    let (cluster, github, rights) = (cluster?, github?, rights?);
     for (name, subject) in subjects {
         let target = seen.get_mut(name).expect("made from the same names");
         cluster.tell(name, subject, target);
         github.tell(name, subject, target);
+        rights.tell(subject, target);
     }
     Ok(seen)
 }

@@ -12,4 +12,5 @@ mod held;
 mod merge;
 mod pull_request;
 mod queue;
+mod rights;
 mod webhook;
