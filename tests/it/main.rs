@@ -4,6 +4,7 @@ mod cluster;
 mod cluster_works;
 mod support;
 
+mod admission;
 mod cli;
 mod command;
 mod containment;
