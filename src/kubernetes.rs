@@ -4,7 +4,7 @@
 //! set go over the wire, and the server keeps track of which are ours.
 
 pub mod error;
-mod rights;
+pub mod rights;
 
 use std::time::Duration;
 

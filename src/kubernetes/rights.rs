@@ -1,9 +1,20 @@
-//! What the app itself may do in the cluster. A question changes nothing, so a [`Reader`] may ask it.
+//! What the app itself may do in the cluster, and what keeps it from more. A question changes nothing, so a [`Reader`] may
+//! ask it.
 
+use futures::future::try_join_all;
 use http::Method;
 use serde_json::{Value, json};
 
 use super::{Error, Reader};
+
+/// The policies of `deploy/admission`; each is bound under its own name.
+pub const POLICIES: [&str; 5] = [
+    "tenantry-app-namespaces",
+    "tenantry-app-writes",
+    "tenantry-objects",
+    "tenantry-registries",
+    "tenantry-sources",
+];
 
 impl Reader {
     /// Whether whoever we are may bind this `ClusterRole` in any namespace (a `SelfSubjectAccessReview`).
@@ -27,5 +38,87 @@ impl Reader {
         allowed.ok_or_else(|| Error::Unexpected {
             message: "an access review without an answer".to_owned(),
         })
+    }
+
+    /// The admission policies that the cluster does not enforce: all of them where it does not know the kind.
+    pub async fn missing_policies(&self) -> Result<Vec<&'static str>, Error> {
+        let looks = POLICIES.map(|name| async move {
+            let [policy, binding] = ["policies", "policybindings"].map(|kind| {
+                let group = "/apis/admissionregistration.k8s.io/v1";
+                format!("{group}/validatingadmission{kind}/{name}")
+            });
+            let (policy, binding) = tokio::try_join!(self.find(&policy), self.find(&binding))?;
+            Ok((name, is_enforced(policy.as_ref(), binding.as_ref())))
+        });
+        let looks = try_join_all(looks).await?.into_iter();
+        let missing = looks.filter(|(_, enforced)| !enforced);
+        Ok(missing.map(|(name, _)| name).collect())
+    }
+
+    async fn find(&self, path: &str) -> Result<Option<Value>, Error> {
+        match self.send(Method::GET, path, None).await {
+            Ok(value) => Ok(Some(value)),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Whether the policy is there, whole, and bound so that it refuses everywhere.
+fn is_enforced(policy: Option<&Value>, binding: Option<&Value>) -> bool {
+    let (Some(policy), Some(binding)) = (policy, binding) else {
+        return false;
+    };
+    let (policy, name) = (&policy["spec"], &policy["metadata"]["name"]);
+    let binding = &binding["spec"];
+    let actions = binding["validationActions"].as_array();
+    let denies = actions.is_some_and(|actions| actions.iter().any(|action| action == "Deny"));
+    let is_everywhere = binding["matchResources"].is_null() && binding["paramRef"].is_null();
+    let fails = policy["failurePolicy"].as_str() != Some("Ignore");
+    denies && is_everywhere && fails && binding["policyName"] == *name
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::is_enforced;
+
+    fn policy() -> Value {
+        json!({ "metadata": { "name": "p" }, "spec": { "failurePolicy": "Fail" } })
+    }
+
+    fn binding() -> Value {
+        json!({ "spec": { "policyName": "p", "validationActions": ["Deny"] } })
+    }
+
+    #[test]
+    fn a_policy_that_is_bound_and_refuses_is_enforced() {
+        assert!(is_enforced(Some(&policy()), Some(&binding())));
+        let both = json!({ "spec": { "policyName": "p", "validationActions": ["Audit", "Deny"] } });
+        assert!(is_enforced(Some(&policy()), Some(&both)));
+    }
+
+    #[test]
+    fn a_policy_that_somebody_has_weakened_is_not() {
+        assert!(!is_enforced(None, Some(&binding())));
+        assert!(!is_enforced(Some(&policy()), None));
+        for (path, weaker) in [
+            ("/spec/validationActions", json!(["Warn"])),
+            ("/spec/validationActions", json!(null)),
+            ("/spec/policyName", json!("other")),
+            (
+                "/spec/matchResources",
+                json!({ "namespaceSelector": { "matchLabels": { "a": "b" } } }),
+            ),
+        ] {
+            let mut binding = binding();
+            let (parent, key) = path.rsplit_once('/').unwrap();
+            binding.pointer_mut(parent).unwrap()[key] = weaker;
+            assert!(!is_enforced(Some(&policy()), Some(&binding)), "{path}");
+        }
+        let mut policy = policy();
+        policy["spec"]["failurePolicy"] = json!("Ignore");
+        assert!(!is_enforced(Some(&policy), Some(&binding())));
     }
 }

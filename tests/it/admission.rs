@@ -15,6 +15,7 @@ use k8s_openapi::api::admissionregistration::v1::{
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use tenantry::kubernetes::rights::POLICIES;
 
 /// A policy, with every field that one of ours uses; another would be passed over in silence.
 #[derive(Deserialize)]
@@ -142,6 +143,10 @@ impl Policies {
                 }
             }
         }
+        assert!(
+            policies.keys().eq(POLICIES),
+            "the app looks for each of them"
+        );
         assert!(
             policies.keys().eq(&bound),
             "each policy is bound, and nothing else"

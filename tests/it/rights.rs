@@ -1,5 +1,7 @@
 //! What the app may do in the cluster: what it finds out before it tries, and that it may do no more than it needs.
 
+use tenantry::kubernetes::rights::POLICIES;
+
 use crate::pull_request::{PLAN, annotations, title};
 use crate::support::World;
 
@@ -59,5 +61,25 @@ async fn a_role_that_the_app_may_not_bind_is_said_in_the_plan_with_the_command_t
         world.text("books%")
     );
     world.rests().await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_does_not_enforce_the_admission_policies_is_said_to() {
+    let Some(world) = World::new("tenants: []\n").await else {
+        return;
+    };
+    // These tests' cluster has none of them, whether or not its server knows the kind.
+    let (status, text) = world.readyz();
+    assert_eq!(status, 200, "the app works without them");
+    let said = text.strip_prefix("ok\nbut ").expect("there is a but");
+    for policy in POLICIES {
+        assert!(said.contains(&format!("`{policy}`")), "{said}");
+    }
+    assert!(
+        said.contains("kubectl apply -k deploy/admission/"),
+        "{said}"
+    );
+    assert_eq!(world.log().matches(said.trim()).count(), 1, "once");
     world.end().await;
 }
