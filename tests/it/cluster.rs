@@ -116,6 +116,14 @@ impl Cluster {
         )
     }
 
+    /// The administrator's, in the guise of this user.
+    pub(crate) fn kubeconfig_as(&self, user: &str) -> String {
+        let config = self.kubeconfig_yaml();
+        let mut config: serde_json::Value = serde_json::from_str(&config).expect("it is JSON");
+        config["users"][0]["user"]["as"] = json!(user);
+        config.to_string()
+    }
+
     /// A token for a `ServiceAccount` that exists, good for an hour.
     pub(crate) fn service_account_token(&self, namespace: &str, name: &str) -> String {
         let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token");

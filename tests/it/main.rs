@@ -11,6 +11,7 @@ mod containment;
 mod faults;
 mod held;
 mod merge;
+mod privilege;
 mod pull_request;
 mod queue;
 mod rights;
