@@ -54,7 +54,7 @@ pub async fn run(
     known: BTreeMap<TenantName, Known>,
 ) -> Report {
     let plan = plan.into_plan();
-    let unchanged = plan.unchanged;
+    let (unchanged, notes) = (plan.unchanged, plan.notes);
     let mut plans = plan.tenants;
     let jobs: Vec<_> = known
         .into_iter()
@@ -80,7 +80,11 @@ pub async fn run(
         .into_iter()
         .map(|(name, plan)| (name, untouched(plan)));
     tenants.extend(blocked);
-    Report { tenants, unchanged }
+    Report {
+        tenants,
+        unchanged,
+        notes,
+    }
 }
 
 fn untouched(plan: TenantPlan) -> TenantReport {

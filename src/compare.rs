@@ -176,6 +176,7 @@ fn draft(eyes: Eyes<'_>, sorted: Sorted, mut seen: BTreeMap<TenantName, Seen>) -
             name.clone(),
             plan::of_tenant(before.as_ref(), &subject.desired, &seen.observed),
         );
+        plan.notes.extend(seen.notes);
         let Subject { entry, memory, .. } = subject;
         known.insert(
             name,

@@ -5,14 +5,15 @@
 
 mod cluster;
 mod github;
+mod organization;
 mod rights;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::desired::Desired;
 use crate::names::{NamespaceName, TeamSlug, TenantName};
 use crate::object::{Kind, ManifestId, ObjectId};
-use crate::observed::{Memory, Observed, Problem, RememberedRepository, Sighting};
+use crate::observed::{Memory, Note, Observed, Problem, RememberedRepository, Sighting};
 use crate::surroundings::Surroundings;
 use crate::tenants::Tenant;
 use crate::tenants::diagnostic::Place;
@@ -45,6 +46,8 @@ pub struct Seen {
     pub offered: Option<RememberedRepository>,
     /// The public key in the tenant's Secret, where it was read.
     pub public_key: Option<String>,
+    /// What holds nothing; the same of many tenants is said once.
+    pub notes: BTreeSet<Note>,
 }
 
 /// Looks at these tenants. A refusal of the whole of GitHub or of the cluster is an error; one object that cannot be
@@ -60,16 +63,19 @@ pub async fn read(
     if subjects.is_empty() {
         return Ok(seen);
     }
-    let (cluster, github, rights) = tokio::join!(
+    let (cluster, github, organization, rights) = tokio::join!(
         cluster::look(eyes.cluster, subjects),
         github::look(eyes.github, eyes.surroundings, subjects),
+        organization::look(eyes.github, eyes.surroundings, subjects),
         rights::look(eyes.cluster, subjects)
     );
-    let (cluster, github, rights) = (cluster?, github?, rights?);
+    let (cluster, github) = (cluster?, github?);
+    let (organization, rights) = (organization?, rights?);
     for (name, subject) in subjects {
         let target = seen.get_mut(name).expect("made from the same names");
         cluster.tell(name, subject, target);
         github.tell(name, subject, target);
+        organization.tell(subject, target);
         rights.tell(subject, target);
     }
     Ok(seen)
@@ -89,6 +95,13 @@ impl Seen {
 
     fn sight(&mut self, id: ObjectId, sighting: Sighting) {
         self.observed.sightings.insert(id, sighting);
+    }
+
+    fn note(&mut self, message: String, help: &str) {
+        self.notes.insert(Note {
+            message,
+            help: Some(help.to_owned()),
+        });
     }
 
     fn problem(&mut self, place: Place, message: String, help: Option<String>) {

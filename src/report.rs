@@ -1,16 +1,18 @@
 //! What an apply did, step by step.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::names::TenantName;
 use crate::object::ObjectId;
-use crate::observed::{Facts, Problem};
+use crate::observed::{Facts, Note, Problem};
 use crate::plan::{Hold, Step, TenantAction, Unchanged};
 
 #[derive(Debug, Clone, Default)]
 pub struct Report {
     pub tenants: BTreeMap<TenantName, TenantReport>,
     pub unchanged: Unchanged,
+    /// What people should know though it holds nothing.
+    pub notes: BTreeSet<Note>,
 }
 
 #[derive(Debug, Clone)]
@@ -76,6 +78,7 @@ impl Report {
         }
         self.tenants.append(&mut later.tenants);
         self.unchanged = later.unchanged;
+        self.notes.append(&mut later.notes);
     }
 
     pub fn problems(&self) -> impl Iterator<Item = (&TenantName, &Problem)> {

@@ -1,13 +1,14 @@
 //! A plan or report on a terminal: tenants, their objects, and the fields that change.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use crate::object::Side;
-use crate::observed::{Facts, Problem};
+use crate::observed::{Facts, Note, Problem};
 use crate::plan::{Cause, Plan, fingerprint};
 use crate::render::escape::visible;
-use crate::render::headline;
 use crate::render::rows::{self, Mark, Row};
+use crate::render::{headline, notes};
 use crate::report::Report;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +23,7 @@ pub fn of_plan(plan: &Plan, color: Color) -> String {
         text: String::new(),
         color,
     };
+    tree.notes(&plan.notes);
     for (name, tenant) in &plan.tenants {
         let (_, word) = headline::action_word(tenant);
         tree.tenant(name.as_str(), word, &tenant.facts);
@@ -43,6 +45,7 @@ pub fn of_report(report: &Report, color: Color) -> String {
         text: String::new(),
         color,
     };
+    tree.notes(&report.notes);
     for (name, tenant) in &report.tenants {
         let (_, word) = headline::outcome_word(tenant);
         tree.tenant(name.as_str(), word, &tenant.facts);
@@ -74,6 +77,14 @@ impl Tree {
         }
         if let Some(count) = facts.open_pulls.filter(|count| *count > 0) {
             self.line(&format!("  {count} open pull requests"));
+        }
+    }
+
+    fn notes(&mut self, notes: &BTreeSet<Note>) {
+        for note in notes {
+            let mark = self.painted("warning:", "33");
+            let said = notes::lines(note).join("\n");
+            self.line(&format!("{mark} {said}"));
         }
     }
 

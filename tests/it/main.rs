@@ -11,6 +11,7 @@ mod containment;
 mod faults;
 mod held;
 mod merge;
+mod organization;
 mod privilege;
 mod pull_request;
 mod queue;

@@ -87,6 +87,7 @@ impl World {
         let organization = self.organization();
         let github = &self.github;
         github.organization(&organization);
+        github.organization_settings(&organization, |settings| settings.base_permission = None);
         for person in ["alice", "bob"] {
             github.user(person);
             github.member(
