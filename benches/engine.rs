@@ -65,7 +65,7 @@ fn timed<T>(stage: &'static str, tenants: usize, work: impl FnOnce() -> T) -> T 
     let result = black_box(work());
     let (wall, cpu_after) = (started.elapsed(), cpu());
     let took = match (cpu_before, cpu_after) {
-        (Some(before), Some(after)) if wall > COUNTED => after - before,
+        (Some(before), Some(after)) if wall > COUNTED => after.saturating_sub(before),
         _ => wall,
     };
     let mut times = TIMES.lock().expect("nobody panics with the times");
