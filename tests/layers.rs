@@ -21,7 +21,7 @@ const LAYERS: &[&[&str]] = &[
     &["observe", "apply", "compare"],
     &["webhook", "queue"],
     &["bot"],
-    &["config", "serve", "cli"],
+    &["config", "serve", "sandbox", "demo", "cli"],
 ];
 
 /// What the pure layers must not use: clients, clocks, the environment, the disk.

@@ -6,6 +6,7 @@ mod support;
 
 mod cli;
 mod command;
+mod demo;
 mod faults;
 mod held;
 mod merge;

@@ -539,7 +539,7 @@ fn manifest() -> (Vec<(String, String)>, Vec<String>) {
 }
 
 /// What an administrator does once: `kubectl apply -k deploy/`.
-fn installed(cluster: &Cluster) {
+pub(crate) fn installed(cluster: &Cluster) {
     static INSTALLED: OnceLock<()> = OnceLock::new();
     INSTALLED.get_or_init(|| {
         let output = cluster.kubectl(&["apply", "-k", "deploy/"]);
