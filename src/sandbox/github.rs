@@ -40,7 +40,6 @@ mod rest;
 mod server;
 mod view;
 mod webhooks;
-mod wire;
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 use super::auth::reaches;
 use super::model::{AppRecord, Id, Installation, World};
 use super::node_id::Node;
-use super::{view, wire};
+use super::view;
+use super::super::wire;
 
 /// GitHub gives a receiver this long to answer.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);
