@@ -83,6 +83,18 @@ impl Work {
 }
 
 impl Job {
+    /// The job, after a pause that is nobody's fault; nothing where somebody would be answered late, or twice.
+    pub fn later(self) -> Option<Self> {
+        match self.work {
+            Work::Answer { .. } => None,
+            Work::Plan { .. }
+            | Work::PlanCommit { .. }
+            | Work::Pushed { .. }
+            | Work::Recheck { .. }
+            | Work::Reconcile(_) => Some(self),
+        }
+    }
+
     /// The job for another try after an error. A plan is given up after some; what the default branch wants never is.
     pub fn again(self) -> Option<Self> {
         let tries = self.tries + 1;

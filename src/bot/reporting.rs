@@ -115,7 +115,7 @@ impl Bot {
         control: &Control,
         beginning: Beginning<'_>,
     ) -> anyhow::Result<()> {
-        if self.has_begun(control, &beginning) {
+        if self.begun(control, &beginning).is_some() {
             return Ok(());
         }
         let Beginning { head, name, .. } = beginning;
@@ -131,7 +131,7 @@ impl Bot {
         beginning: Beginning<'_>,
         existing: Option<&CheckRun>,
     ) -> anyhow::Result<()> {
-        if self.has_begun(control, &beginning) {
+        if self.begun(control, &beginning).is_some() {
             return Ok(());
         }
         let Beginning { head, name, .. } = beginning;
@@ -146,17 +146,29 @@ impl Bot {
         Ok(())
     }
 
-    /// Changes what a check in progress shows.
-    pub(super) async fn show(&self, control: &Control, run: u64, shown: Underway) -> anyhow::Result<()> {
+    /// Changes what a check shows that is in progress, or begins one.
+    pub(super) async fn show(
+        &self,
+        control: &Control,
+        beginning: Beginning<'_>,
+        existing: Option<&CheckRun>,
+    ) -> anyhow::Result<()> {
+        let run = existing.filter(|run| !is_completed(run));
+        let begun = self.begun(control, &beginning).or(run.map(|run| run.id));
+        let Some(id) = begun else {
+            return self.begin_after(control, beginning, existing).await;
+        };
+        let output = underway(beginning.shown);
         let reporter = self.reporter(control);
-        let output = underway(shown);
-        Ok(reporter.update_check(run, Progress::InProgress, &output).await?)
+        Ok(reporter
+            .update_check(id, Progress::InProgress, &output)
+            .await?)
     }
 
-    fn has_begun(&self, control: &Control, beginning: &Beginning<'_>) -> bool {
+    fn begun(&self, control: &Control, beginning: &Beginning<'_>) -> Option<u64> {
         let Beginning { head, name, .. } = *beginning;
         let key = (control.repository.clone(), head.to_owned(), name);
-        self.shared.begun.runs().contains_key(&key)
+        self.shared.begun.runs().get(&key).copied()
     }
 
     /// The run in progress that is to be concluded, if there is one.

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use crate::object::Side;
 use crate::plan::{Effect, Hold, Plan, TenantAction, TenantPlan, Verb};
-use crate::render::{about, counted};
 use crate::render::rows::is_memory;
+use crate::render::{about, counted};
 use crate::report::{Progress, Report, TenantReport, Verdict};
 
 /// A plan's tenants, each counted once.
@@ -167,7 +167,10 @@ fn parts(plan: &Plan) -> Vec<Part> {
 pub(super) fn of_progress(progress: &Progress, now: Timestamp) -> String {
     let Progress { done, of, end, .. } = *progress;
     let of = counted(of, "tenant");
-    format!("Applying: {done} of {of}, done at about {}", about(end, now))
+    format!(
+        "Applying: {done} of {of}, done at about {}",
+        about(end, now)
+    )
 }
 
 /// `Failed: 1 of 3 tenants, 2 applied`.

@@ -184,6 +184,7 @@ impl World {
                 tries: [soon, soon],
                 retry: 4 * soon,
                 resync: self.resync,
+                progress: 10 * soon,
             },
         }
     }
