@@ -12,8 +12,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::flux::bootstrap::{
-    Cluster, FIELD_MANAGER, Found, Key, Rules, Secret, Step, Wanted, Workspace, commit,
-    not_in_plan,
+    Cluster, FIELD_MANAGER, Found, Key, Rules, Secret, Step, Wanted, Workspace, commit, not_in_plan,
 };
 use crate::flux::components::{self, DEFINITION, FLUX};
 use crate::flux::lockdown::{NAMESPACE, SELECTOR, Standing};
@@ -187,7 +186,9 @@ impl<'a> Work<'a> {
             content: readme.as_bytes(),
         };
         let writer = &self.hands.writer;
-        writer.put_file(&self.wanted.repository, &file, None).await?;
+        writer
+            .put_file(&self.wanted.repository, &file, None)
+            .await?;
         Ok(())
     }
 
@@ -214,7 +215,8 @@ impl<'a> Work<'a> {
                     if message.contains("fast forward") && left > 0 => {}
                 Err(error @ github::Error::Invalid { .. }) => {
                     return Err(error).context(format!(
-                        "commit to `{branch}`; where its rules forbid that, run this as the App, or open a pull request with what `--export` writes"
+                        "commit to `{branch}`; where its rules want a pull request, run this as the App, or make one with {}",
+                        commit.files.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>().join(", ")
                     ));
                 }
                 Err(error) => return Err(error.into()),
@@ -255,15 +257,23 @@ impl<'a> Work<'a> {
     }
 
     async fn apply_one(&self, object: &Value, apis: &mut Apis) -> anyhow::Result<()> {
-        let applied = self.hands.cluster.apply_any(FIELD_MANAGER, object, apis).await;
-        applied.with_context(|| {
-            format!("apply {} {}", object["kind"], object["metadata"]["name"])
-        })?;
+        let applied = self
+            .hands
+            .cluster
+            .apply_any(FIELD_MANAGER, object, apis)
+            .await;
+        applied
+            .with_context(|| format!("apply {} {}", object["kind"], object["metadata"]["name"]))?;
         Ok(())
     }
 
     async fn established(&self) -> anyhow::Result<()> {
-        let wanted: Vec<_> = self.wanted.components.definitions().map(|(name, _)| name).collect();
+        let wanted: Vec<_> = self
+            .wanted
+            .components
+            .definitions()
+            .map(|(name, _)| name)
+            .collect();
         let since = Instant::now();
         loop {
             let found = self.hands.cluster.reader().definitions(SELECTOR).await?;
@@ -286,7 +296,10 @@ impl<'a> Work<'a> {
     async fn credentials(&mut self) -> anyhow::Result<()> {
         let host_keys = self.hands.reader.host_keys().await?;
         let host = &self.wanted.git_host;
-        let known_hosts: String = host_keys.iter().map(|key| format!("{host} {key}\n")).collect();
+        let known_hosts: String = host_keys
+            .iter()
+            .map(|key| format!("{host} {key}\n"))
+            .collect();
         let pair = KeyPair::generate(KeyAlgorithm::Ed25519)?;
         let metadata = json!({ "name": FLUX, "namespace": NAMESPACE });
         let body = keys::secret(&metadata, &pair, &known_hosts);
@@ -326,7 +339,9 @@ impl<'a> Work<'a> {
         if let Tip::Commit(tip) = self.tip().await? {
             let annotation = ("reconcile.fluxcd.io/requestedAt", tip.as_str());
             let cluster = &self.hands.cluster;
-            cluster.annotate_at(FIELD_MANAGER, SOURCE, annotation).await?;
+            cluster
+                .annotate_at(FIELD_MANAGER, SOURCE, annotation)
+                .await?;
         }
         Ok(())
     }
@@ -337,7 +352,11 @@ impl<'a> Work<'a> {
     }
 
     /// Waits until Flux has applied the branch's tip, and tells what it says meanwhile.
-    pub async fn wait(&self, patience: Duration, mut tell: impl FnMut(&str)) -> anyhow::Result<String> {
+    pub async fn wait(
+        &self,
+        patience: Duration,
+        mut tell: impl FnMut(&str),
+    ) -> anyhow::Result<String> {
         let Tip::Commit(tip) = self.tip().await? else {
             bail!("the branch `{}` is gone", self.wanted.branch);
         };
@@ -346,7 +365,11 @@ impl<'a> Work<'a> {
         loop {
             let cluster = self.hands.cluster.reader();
             let (source, sync) = tokio::try_join!(cluster.find(SOURCE), cluster.find(SYNC))?;
-            let waits = waits(&source.unwrap_or_default(), &sync.unwrap_or_default(), &revision);
+            let waits = waits(
+                &source.unwrap_or_default(),
+                &sync.unwrap_or_default(),
+                &revision,
+            );
             let Some(waits) = waits else {
                 return Ok(revision);
             };
@@ -385,7 +408,9 @@ fn waits(source: &Value, sync: &Value, revision: &str) -> Option<String> {
 
 fn condition<'a>(object: &'a Value, name: &str) -> Option<&'a Value> {
     let conditions = object["status"]["conditions"].as_array()?;
-    conditions.iter().find(|condition| condition["type"] == name)
+    conditions
+        .iter()
+        .find(|condition| condition["type"] == name)
 }
 
 fn is_true(object: &Value, name: &str) -> bool {

@@ -46,12 +46,18 @@ impl std::str::FromStr for Folder {
         let trimmed = text.trim_start_matches("./").trim_matches('/');
         let is_part = |part: &str| {
             !part.starts_with('.')
-                && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+                && part
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
         };
         if trimmed.is_empty() || trimmed == "." {
             return Ok(Self(String::new()));
         }
-        if text.starts_with('/') || !trimmed.split('/').all(|part| !part.is_empty() && is_part(part)) {
+        if text.starts_with('/')
+            || !trimmed
+                .split('/')
+                .all(|part| !part.is_empty() && is_part(part))
+        {
             return Err("is not a folder in a repository, such as `clusters/prod`".to_owned());
         }
         Ok(Self(trimmed.to_owned()))
@@ -228,7 +234,8 @@ fn foreign(wanted: &Wanted, cluster: &Cluster) -> Result<Option<String>, Refused
         return Ok(Some("a FluxInstance, and so flux-operator".to_owned()));
     }
     let objects = cluster.deployments.iter().chain(&cluster.definitions);
-    let mut managers = objects.filter_map(|object| object["metadata"]["labels"][MANAGED_BY].as_str());
+    let mut managers =
+        objects.filter_map(|object| object["metadata"]["labels"][MANAGED_BY].as_str());
     if let Some(manager) = managers.next() {
         return Ok(Some(format!("`{manager}`, by the label `{MANAGED_BY}`")));
     }
@@ -285,7 +292,11 @@ fn text(value: &Value) -> &str {
 
 /// GitHub ignores case and a missing `.git`.
 fn is_same_url(one: &str, other: &str) -> bool {
-    let plain = |url: &str| url.trim_end_matches('/').trim_end_matches(".git").to_ascii_lowercase();
+    let plain = |url: &str| {
+        url.trim_end_matches('/')
+            .trim_end_matches(".git")
+            .to_ascii_lowercase()
+    };
     plain(one) == plain(other)
 }
 
@@ -318,12 +329,16 @@ fn of_git(wanted: &Wanted, workspace: Option<&Workspace>, plan: &mut Plan) -> Re
     let repository = &wanted.repository;
     let Some(workspace) = workspace else {
         plan.steps = vec![Step::CreateRepository, Step::FirstCommit];
-        plan.steps.push(Step::Commit(commit(wanted, &BTreeMap::new())?.expect("no file is there")));
+        plan.steps.push(Step::Commit(
+            commit(wanted, &BTreeMap::new())?.expect("no file is there"),
+        ));
         plan.steps.push(Step::Protect);
         return Ok(());
     };
     if workspace.archived {
-        return Err(Refused(format!("the repository `{repository}` is archived")));
+        return Err(Refused(format!(
+            "the repository `{repository}` is archived"
+        )));
     }
     if workspace.is_empty {
         plan.steps.push(Step::FirstCommit);
@@ -333,7 +348,8 @@ fn of_git(wanted: &Wanted, workspace: Option<&Workspace>, plan: &mut Plan) -> Re
             wanted.branch
         )));
     }
-    plan.steps.extend(commit(wanted, &workspace.files)?.map(Step::Commit));
+    plan.steps
+        .extend(commit(wanted, &workspace.files)?.map(Step::Commit));
     match workspace.rules {
         Rules::PullRequests => {}
         Rules::None => plan.steps.push(Step::Protect),
@@ -357,15 +373,25 @@ pub fn not_in_plan(wanted: &Wanted) -> String {
 }
 
 /// The one commit that makes Flux's own files right; nothing if they are.
-pub fn commit(wanted: &Wanted, files: &BTreeMap<String, String>) -> Result<Option<Commit>, Refused> {
+pub fn commit(
+    wanted: &Wanted,
+    files: &BTreeMap<String, String>,
+) -> Result<Option<Commit>, Refused> {
     let [components, sync, kustomization] = wanted.paths();
     let existing = |path: &String| files.get(path).map(String::as_str);
     let before = existing(&components);
-    let new_components = (before != Some(&wanted.components.text)).then(|| wanted.components.text.clone());
+    let new_components =
+        (before != Some(&wanted.components.text)).then(|| wanted.components.text.clone());
     let texts = [
         (components.clone(), new_components),
-        (sync.clone(), components::sync_file(&wanted.source(), existing(&sync))),
-        (kustomization.clone(), components::kustomization_file(existing(&kustomization))?),
+        (
+            sync.clone(),
+            components::sync_file(&wanted.source(), existing(&sync)),
+        ),
+        (
+            kustomization.clone(),
+            components::kustomization_file(existing(&kustomization))?,
+        ),
     ];
     let files: Vec<_> = texts
         .into_iter()
@@ -377,7 +403,9 @@ pub fn commit(wanted: &Wanted, files: &BTreeMap<String, String>) -> Result<Optio
     let version = &wanted.components.version;
     let message = match before.map(components::version_of) {
         None => format!("Add Flux {version}, locked down"),
-        Some(Some(before)) if before != *version => format!("Upgrade Flux from {before} to {version}"),
+        Some(Some(before)) if before != *version => {
+            format!("Upgrade Flux from {before} to {version}")
+        }
         Some(_) => format!("Correct the manifests of Flux {version}"),
     };
     Ok(Some(Commit { message, files }))
@@ -419,18 +447,28 @@ fn of_cluster(wanted: &Wanted, found: &Found, plan: &mut Plan) -> Result<(), Ref
 /// Whether one of the controllers, or of their kinds, is not there.
 fn lacks_something(wanted: &Wanted, cluster: &Cluster) -> bool {
     let is_there = |objects: &[Value], name: &str| {
-        objects.iter().any(|object| object["metadata"]["name"] == name)
+        objects
+            .iter()
+            .any(|object| object["metadata"]["name"] == name)
     };
     // Those of the version that was committed before may be missing until Flux has taken the new one.
     let core = ["source-controller", "kustomize-controller"];
-    let deployments = wanted.components.deployments().filter(|name| core.contains(name));
+    let deployments = wanted
+        .components
+        .deployments()
+        .filter(|name| core.contains(name));
     let mut missing = deployments.filter(|name| !is_there(&cluster.deployments, name));
     missing.next().is_some()
 }
 
 /// GitHub drops the comment of a public key.
 fn is_same_key(one: &str, other: &str) -> bool {
-    let plain = |key: &str| key.split_whitespace().take(2).map(str::to_owned).collect::<Vec<_>>();
+    let plain = |key: &str| {
+        key.split_whitespace()
+            .take(2)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
     plain(one) == plain(other)
 }
 
@@ -457,7 +495,11 @@ impl Step {
             Self::FirstCommit => format!("commit README.md to {branch}, so that there is a branch"),
             Self::Commit(commit) => {
                 let files: Vec<_> = commit.files.iter().map(|(path, _)| path.as_str()).collect();
-                format!("commit to {branch}: {} ({})", commit.message, files.join(", "))
+                format!(
+                    "commit to {branch}: {} ({})",
+                    commit.message,
+                    files.join(", ")
+                )
             }
             Self::Protect => {
                 let but = if wanted.app.is_some() {
@@ -473,7 +515,9 @@ impl Step {
                 wanted.components.objects.len()
             ),
             Self::Credentials => format!("make a key pair and keep it in the Secret {FLUX}/{FLUX}"),
-            Self::DeployKey => format!("register its public half as a read-only deploy key of {repository}"),
+            Self::DeployKey => {
+                format!("register its public half as a read-only deploy key of {repository}")
+            }
             Self::Sync => format!(
                 "have Flux keep itself from {} of {repository}: GitRepository and Kustomization {FLUX}/{FLUX}",
                 wanted.folder.of_sync()

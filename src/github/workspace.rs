@@ -175,8 +175,9 @@ impl Writer {
         branch: &BranchName,
         app: Option<u64>,
     ) -> Result<(), Error> {
-        let mut bypass =
-            vec![json!({ "actor_id": 1, "actor_type": "OrganizationAdmin", "bypass_mode": "pull_request" })];
+        let mut bypass = vec![
+            json!({ "actor_id": 1, "actor_type": "OrganizationAdmin", "bypass_mode": "pull_request" }),
+        ];
         bypass.extend(app.map(
             |app| json!({ "actor_id": app, "actor_type": "Integration", "bypass_mode": "always" }),
         ));

@@ -72,7 +72,9 @@ impl Reader {
         };
         let encoded = secret.pointer("/data/identity.pub").and_then(Value::as_str);
         let decoded = STANDARD.decode(encoded.unwrap_or_default());
-        let public = String::from_utf8_lossy(&decoded.unwrap_or_default()).trim().to_owned();
+        let public = String::from_utf8_lossy(&decoded.unwrap_or_default())
+            .trim()
+            .to_owned();
         Ok(Some(public))
     }
 
@@ -80,12 +82,19 @@ impl Reader {
     async fn address(&self, object: &Value, apis: &mut Apis) -> Result<String, Error> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let (version, kind) = (text(&object["apiVersion"]), text(&object["kind"]));
-        let root = if version.contains('/') { "/apis" } else { "/api" };
+        let root = if version.contains('/') {
+            "/apis"
+        } else {
+            "/api"
+        };
         if !apis.0.contains_key(&version) {
-            let answer = self.send(Method::GET, &format!("{root}/{version}"), None).await?;
-            let list: ApiList = serde_json::from_value(answer).map_err(|error| Error::Unexpected {
-                message: format!("the kinds of {version}: {error}"),
-            })?;
+            let answer = self
+                .send(Method::GET, &format!("{root}/{version}"), None)
+                .await?;
+            let list: ApiList =
+                serde_json::from_value(answer).map_err(|error| Error::Unexpected {
+                    message: format!("the kinds of {version}: {error}"),
+                })?;
             apis.0.insert(version.clone(), list.resources);
         }
         let found = apis.0[&version]
@@ -95,7 +104,10 @@ impl Reader {
             message: format!("the cluster does not know {version} `{kind}`"),
         })?;
         let namespace = if api.namespaced {
-            format!("/namespaces/{}", encode(&text(&object["metadata"]["namespace"])))
+            format!(
+                "/namespaces/{}",
+                encode(&text(&object["metadata"]["namespace"]))
+            )
         } else {
             String::new()
         };
@@ -124,8 +136,14 @@ impl Writer {
         (namespace, name): (&str, &str),
         body: Zeroizing<Vec<u8>>,
     ) -> Result<(), Error> {
-        let path = format!("/api/v1/namespaces/{}/secrets/{}", encode(namespace), encode(name));
-        self.apply_at(manager, &path, body.to_vec()).await.map(|_| ())
+        let path = format!(
+            "/api/v1/namespaces/{}/secrets/{}",
+            encode(namespace),
+            encode(name)
+        );
+        self.apply_at(manager, &path, body.to_vec())
+            .await
+            .map(|_| ())
     }
 
     async fn apply_at(&self, manager: &str, path: &str, body: Vec<u8>) -> Result<Value, Error> {
@@ -145,6 +163,9 @@ impl Writer {
         let body = serde_json::to_vec(&body).expect("an annotation is plain data");
         let path = format!("{path}?fieldManager={manager}");
         let content = ("application/merge-patch+json", body);
-        self.reader.send(Method::PATCH, &path, Some(content)).await.map(|_| ())
+        self.reader
+            .send(Method::PATCH, &path, Some(content))
+            .await
+            .map(|_| ())
     }
 }
