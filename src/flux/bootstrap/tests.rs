@@ -138,7 +138,16 @@ fn described(wanted: &Wanted, found: &Found) -> Vec<String> {
 fn from_nothing_to_everything() {
     let wanted = wanted("v2.9.4");
     let steps = described(&wanted, &Found::default());
-    insta::assert_snapshot!(steps.join("\n"), @"");
+    insta::assert_snapshot!(steps.join("\n"), @"
+    create the private repository acme/workspace-admin
+    commit README.md to main, so that there is a branch
+    commit to main: Add Flux v2.9.4, locked down (kubernetes/flux-system/gotk-components.yaml, kubernetes/flux-system/gotk-sync.yaml, kubernetes/flux-system/kustomization.yaml)
+    let main change by approved pull requests alone, but for this App
+    apply Flux v2.9.4 to the cluster, locked down: 5 objects
+    make a key pair and keep it in the Secret flux-system/flux-system
+    register its public half as a read-only deploy key of acme/workspace-admin
+    have Flux keep itself from ./kubernetes of acme/workspace-admin: GitRepository and Kustomization flux-system/flux-system
+    ");
 }
 
 #[test]
