@@ -11,7 +11,7 @@ use crate::bot::control::{Control, Target};
 use crate::bot::job::{Reconcile, pause};
 use crate::bot::pull_request::{lines, missing_file};
 use crate::bot::reporting::{Beginning, Concluded, Saying, conclusion, in_api_words};
-use crate::bot::slices::{self, Extent};
+use crate::bot::slices::{self, Extent, go_on};
 use crate::bot::{APPLY_CHECK, Bot, Job, PLAN_CHECK, Work, limited_until, now};
 use crate::compare::{self, Draft, File as Soundness, Scope, Wanted};
 use crate::github::{CheckRun, MergedPull};
@@ -103,7 +103,7 @@ impl Bot {
             if wanted.replan && !wanted.goes_on {
                 self.replan(control).await?;
             }
-            return Ok(self.go_on(&round, report.left, next, wanted));
+            return Ok(go_on(&round, report.left, next, wanted));
         }
         let file = File { path, text: &text };
         self.conclude_merge(&round, &parsed, &file, &report, wanted)
@@ -312,13 +312,12 @@ impl Bot {
             times: 1,
             owed: round.owed.clone(),
         });
-        match &told {
-            Some(told) => self.show_check(round, check::progress_check(told)).await?,
-            None => {
-                let applying = round.beginning(check::begun_check("Applying"));
-                self.begin_after(round.control, applying, round.check.as_ref())
-                    .await?;
-            }
+        if let Some(told) = &told {
+            self.show_check(round, check::progress_check(told)).await?;
+        } else {
+            let applying = round.beginning(check::begun_check("Applying"));
+            self.begin_after(round.control, applying, round.check.as_ref())
+                .await?;
         }
         let lines = lines(parsed);
         for pull in &round.pulls {
@@ -445,8 +444,10 @@ impl Bot {
         }
         let pace = self.shared.setup.pace;
         let after = pause(pace.retry, wanted.retries, pace.resync);
+        let mut commits = wanted.commits.clone();
+        commits.retain(|commit| commit == round.tip);
         let work = Work::Reconcile(Reconcile {
-            commits: vec![round.tip.to_owned()],
+            commits,
             owed: round.owed.clone(),
             everything: wanted.everything,
             retries: wanted.retries + 1,

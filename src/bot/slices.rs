@@ -175,31 +175,25 @@ impl Bot {
         }
         self.show_check(round, check::progress_check(&told)).await
     }
+}
 
-    /// The next slice, at its time.
-    pub(super) fn go_on(
-        &self,
-        round: &Round<'_>,
-        left: Left,
-        at: Timestamp,
-        wanted: &Reconcile,
-    ) -> Next<Job> {
-        let pause = at.duration_since(now()).try_into().unwrap_or_default();
-        let work = Work::Reconcile(Reconcile {
-            commits: vec![round.tip.to_owned()],
-            owed: round.owed.clone(),
-            everything: wanted.everything && left.drifted,
-            replan: wanted.replan,
-            retries: wanted.retries,
-            goes_on: true,
-        });
-        Next::Again {
-            job: Job {
-                repository: round.control.repository.clone(),
-                work,
-                tries: 0,
-            },
-            after: SHORTEST_PAUSE.max(pause),
-        }
+/// The next slice, at its time.
+pub(super) fn go_on(round: &Round<'_>, left: Left, at: Timestamp, wanted: &Reconcile) -> Next<Job> {
+    let pause = at.duration_since(now()).try_into().unwrap_or_default();
+    let work = Work::Reconcile(Reconcile {
+        commits: vec![round.tip.to_owned()],
+        owed: round.owed.clone(),
+        everything: wanted.everything && left.drifted,
+        replan: wanted.replan,
+        retries: wanted.retries,
+        goes_on: true,
+    });
+    Next::Again {
+        job: Job {
+            repository: round.control.repository.clone(),
+            work,
+            tries: 0,
+        },
+        after: SHORTEST_PAUSE.max(pause),
     }
 }

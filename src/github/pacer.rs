@@ -37,6 +37,9 @@ const WRITE_POINTS: u32 = 5;
 pub(super) const UNNAMED_PAUSE: Duration = Duration::from_mins(1);
 const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
+/// How long a lower limit on what is created is believed, after GitHub showed it by a refusal.
+const BELIEVED: Duration = Duration::from_hours(1);
+
 /// Whose limits a request counts against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Account {
@@ -256,7 +259,7 @@ impl Pacer {
     /// When it may create so many at once, or as many as it ever may, if these are fewer.
     pub(super) fn room_for(&mut self, account: Account, creations: usize, now: Instant) -> Instant {
         let book = self.book(account, now);
-        let creations = creations.min(book.content.most(Urgency::Background));
+        let creations = creations.min(book.content.most(Urgency::Background, now));
         let cost = u32::try_from(creations).unwrap_or(u32::MAX);
         let room = book.content.when(cost, Urgency::Background, now);
         book.when(&Errand::creation(account), now).max(room).or(now)
@@ -385,8 +388,14 @@ impl Book {
             budget.told(told, now);
         }
         self.points_of(api).close(points(deed), now);
-        if deed == Deed::Create {
-            self.content.close(1, now);
+        let refusal = heard.and_then(|heard| heard.refusal);
+        match (deed, refusal) {
+            (Deed::Look | Deed::Change, _) => {}
+            (Deed::Create, None) => self.content.close(1, now),
+            (Deed::Create, Some(_)) => {
+                let is_news = self.writes.is_news(sent.at);
+                self.content.refused(1, is_news, now);
+            }
         }
         self.valves(deed).for_each(|valve| valve.under_way -= 1);
         let Some(heard) = heard else { return };
@@ -474,6 +483,9 @@ struct Ledger {
     /// When it was answered and what it cost, oldest first.
     done: VecDeque<(Instant, u32)>,
     under_way: u32,
+    /// What GitHub allowed in the shortest period when it refused more, and until when that is believed: others may use
+    /// up the same limit, and some things have a lower one.
+    learned: Option<(u32, Instant)>,
 }
 
 impl Ledger {
@@ -482,6 +494,7 @@ impl Ledger {
             rates,
             done: VecDeque::new(),
             under_way: 0,
+            learned: None,
         }
     }
 
@@ -526,6 +539,34 @@ impl Ledger {
         self.done.push_back((now, cost));
     }
 
+    /// GitHub refused it, though by these rates there was room.
+    fn refused(&mut self, cost: u32, is_news: bool, now: Instant) {
+        self.under_way -= cost;
+        let Some(shortest) = self.rates.iter().min_by_key(|rate| rate.period) else {
+            return;
+        };
+        let done: u32 = self
+            .within(shortest.period, now)
+            .map(|(_, cost)| cost)
+            .sum();
+        let so_far = self
+            .learned
+            .filter(|_| !is_news)
+            .map_or(0, |(count, _)| count);
+        let count = done.max(so_far).max(shortest.count / KEPT).max(1);
+        self.learned = Some((count, now + BELIEVED));
+    }
+
+    /// The most in this period.
+    fn count(&self, rate: Rate, now: Instant) -> u32 {
+        let shortest = self.rates.iter().map(|rate| rate.period).min();
+        let applies = |(_, until): &(u32, Instant)| Some(rate.period) == shortest && *until > now;
+        match self.learned.filter(applies) {
+            Some((learned, _)) => learned.min(rate.count),
+            None => rate.count,
+        }
+    }
+
     /// What still counts of a period, newest first.
     fn within(&self, period: Duration, now: Instant) -> impl Iterator<Item = (Instant, u32)> {
         let done = self.done.iter().rev().copied();
@@ -545,7 +586,7 @@ impl Ledger {
 
     fn when_within(&self, rate: Rate, cost: u32, urgency: Urgency, now: Instant) -> When {
         // What costs more than there ever is takes all of it.
-        let allowed = share(urgency, rate.count).max(cost);
+        let allowed = share(urgency, self.count(rate, now)).max(cost);
         let mut used = cost + self.under_way;
         if used > allowed {
             return When::Answered;
@@ -560,16 +601,17 @@ impl Ledger {
     }
 
     fn room(&self, urgency: Urgency, now: Instant) -> usize {
-        let left = self
-            .rates
-            .iter()
-            .map(|rate| share(urgency, rate.count).saturating_sub(self.used(rate.period, now)));
+        let left = self.rates.iter().map(|rate| {
+            let share = share(urgency, self.count(*rate, now));
+            share.saturating_sub(self.used(rate.period, now))
+        });
         left.min().map_or(usize::MAX, |left| left as usize)
     }
 
     /// As much as there ever is at once.
-    fn most(&self, urgency: Urgency) -> usize {
-        let shares = self.rates.iter().map(|rate| share(urgency, rate.count));
+    fn most(&self, urgency: Urgency, now: Instant) -> usize {
+        let each = self.rates.iter();
+        let shares = each.map(|rate| share(urgency, self.count(*rate, now)));
         shares.min().map_or(usize::MAX, |most| most as usize)
     }
 

@@ -88,8 +88,8 @@ mod tests {
             owed: vec!["a1".to_owned()],
         };
         let mut seen = Vec::new();
-        for round in 1..100 {
-            let (now, so_far) = (minute(round * 4), progress(round as usize * 10));
+        for (round, done) in (1..100).zip((10..).step_by(10)) {
+            let (now, so_far) = (minute(round * 4), progress(done));
             let so_far = Progress {
                 end: minute(end),
                 ..so_far

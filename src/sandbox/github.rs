@@ -667,10 +667,10 @@ impl GitHub {
         });
     }
 
-    /// How long that hour is. Budgets that are drawn on already keep their end.
+    /// How long that hour is; each begins anew.
     pub fn set_rate_window(&self, window: Duration) {
         let window = window.try_into().expect("a short time");
-        self.edit(|world| world.budgets.window = window);
+        self.edit(|world| world.budgets.begin_anew(window));
     }
 
     /// How many things an installation may create in a while; without a limit unless told otherwise.

@@ -381,6 +381,24 @@ fn a_refusal_without_a_time_is_a_minute_then_two_then_four() {
 }
 
 #[test]
+fn a_lower_limit_than_told_is_learned_from_its_refusal() {
+    let mut world = World::settled("80/m,500/h");
+    assert_eq!(world.done(create(), 30), 30);
+    world.pass(seconds(1));
+    let (one, two) = (world.enqueue(create()), world.enqueue(create()));
+    assert_eq!(world.sent(), [one, two]);
+    world.answer(one, refused(Some(20)));
+    world.answer(two, refused(Some(20)));
+    assert_eq!(world.pacer.room(ACME, world.now), 0);
+    world.pass(seconds(60));
+    // The last tenth of thirty is for reports.
+    assert_eq!(world.pacer.room(ACME, world.now), 27);
+    assert_eq!(world.pacer.room_for(ACME, 900, world.now), world.now);
+    world.pass(seconds(3600));
+    assert_eq!(world.pacer.room(ACME, world.now), 72);
+}
+
+#[test]
 fn an_hourly_budget_is_not_overdrawn_by_those_under_way() {
     let mut world = World::settled("none");
     let first = world.enqueue(look());

@@ -36,7 +36,7 @@ impl Resource {
 pub(super) struct Budgets {
     pub(super) core: u32,
     pub(super) graphql: u32,
-    pub(super) window: SignedDuration,
+    window: SignedDuration,
     spent: BTreeMap<(String, Resource), Spent>,
 }
 
@@ -92,6 +92,11 @@ impl Budget {
 }
 
 impl Budgets {
+    pub(super) fn begin_anew(&mut self, window: SignedDuration) {
+        self.window = window;
+        self.spent.clear();
+    }
+
     /// Takes `cost` from a budget; it may run out by that.
     pub(super) fn spend(&mut self, caller: &Caller, resource: Resource, cost: u32) -> Budget {
         let limit = match resource {
