@@ -9,6 +9,10 @@ use tokio::net::TcpStream;
 #[derive(Debug)]
 pub(super) struct Response {
     pub(super) status: u16,
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "outside of tests status and body are enough")
+    )]
     pub(super) headers: BTreeMap<String, String>,
     pub(super) body: Vec<u8>,
 }

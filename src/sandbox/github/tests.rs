@@ -10,9 +10,10 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+use super::super::wire;
 use super::{
     App, Class, Credential, Fault, GitHub, Id, Membership, MergeMethod, Outcome, Permission,
-    RepositorySelection, clock, wire,
+    RepositorySelection, clock,
 };
 
 /// An answer, read.

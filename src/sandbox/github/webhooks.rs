@@ -6,11 +6,11 @@ use std::time::Duration;
 use aws_lc_rs::{hmac, rand};
 use serde_json::{Map, Value, json};
 
+use super::super::wire;
 use super::auth::reaches;
 use super::model::{AppRecord, Id, Installation, World};
 use super::node_id::Node;
 use super::view;
-use super::super::wire;
 
 /// GitHub gives a receiver this long to answer.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);
