@@ -15,7 +15,8 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::bot::{Bot, Job, Setup};
+use crate::bot::{Bot, Job, Pace, Setup};
+use crate::config::ServeArgs;
 use crate::github::GitHub;
 use crate::queue::Queue;
 use crate::{kubernetes, webhook};
@@ -35,6 +36,37 @@ pub struct Parts {
     pub webhook_secret: SecretString,
     pub listen: SocketAddr,
     pub admin_listen: SocketAddr,
+}
+
+impl Parts {
+    /// What the settings say, with a cluster that is connected to once they are found in order.
+    pub async fn of(
+        args: &ServeArgs,
+        cluster: impl Future<Output = anyhow::Result<kubernetes::Writer>>,
+    ) -> anyhow::Result<Self> {
+        let github = &args.github;
+        let setup = Setup {
+            control_repos: args.control_repos()?,
+            organizations: github.organizations(),
+            tenants_file: github.tenants_file.clone(),
+            cluster: github.cluster.clone(),
+            git_host: github.git_host(),
+            pace: Pace {
+                merge_commit: Duration::from_secs(2),
+                tries: [Duration::from_secs(2), Duration::from_secs(10)],
+                retry: Duration::from_mins(1),
+                resync: args.resync,
+            },
+        };
+        Ok(Self {
+            github: GitHub::new(&github.app()?)?,
+            webhook_secret: args.webhook_secret()?,
+            cluster: cluster.await?,
+            setup,
+            listen: args.listen,
+            admin_listen: args.admin_listen,
+        })
+    }
 }
 
 /// A running app.

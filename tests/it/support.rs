@@ -19,6 +19,7 @@ use tenantry::sandbox::github::{App as Registered, GitHub, MergeMethod, Reposito
 use tenantry::serve::{self, App, Parts};
 
 use crate::cluster::Cluster;
+use crate::contract::Contract;
 
 /// Longer than anything in a story takes.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -28,6 +29,7 @@ pub(crate) struct World {
     pub(crate) cluster: &'static Cluster,
     registered: Registered,
     app: Option<Process>,
+    contract: Contract,
     log: Log,
     /// Makes names of this world differ from those of others, which share the API server.
     number: u32,
@@ -57,6 +59,7 @@ impl World {
                 &events,
                 "http://127.0.0.1:9/",
             ),
+            contract: Contract::of(&github),
             github,
             cluster,
             app: None,
@@ -438,12 +441,13 @@ impl World {
         );
     }
 
-    /// The end of each story: nothing asked that the embedded GitHub does not know.
+    /// The end of each story: nothing asked that the embedded GitHub does not know, and all as GitHub describes it.
     pub(crate) async fn end(mut self) {
         self.settled().await;
         self.stop().await;
         assert_eq!(self.github.unknown_requests(), Vec::<String>::new());
         self.github.stop();
+        self.contract.judge();
     }
 }
 
