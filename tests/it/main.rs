@@ -1,8 +1,9 @@
-//! The stories: the app against the embedded GitHub and a real Kubernetes API server.
+//! The stories: the app against the embedded GitHub and a real Kubernetes API server, or the embedded one.
 
 mod cluster;
 mod cluster_works;
 mod contract;
+mod embedded;
 mod http;
 mod support;
 

@@ -514,7 +514,7 @@ impl Drop for Runtime {
     }
 }
 
-async fn client(kubeconfig: &str) -> kubernetes::Writer {
+pub(crate) async fn client(kubeconfig: &str) -> kubernetes::Writer {
     let config = Kubeconfig::from_yaml(kubeconfig).expect("the cluster's kubeconfig is whole");
     let options = KubeConfigOptions::default();
     let config = kube::Config::from_custom_kubeconfig(config, &options).await;
@@ -524,7 +524,7 @@ async fn client(kubeconfig: &str) -> kubernetes::Writer {
 }
 
 /// The permissions and events of `app-manifest.yml`.
-fn manifest() -> (Vec<(String, String)>, Vec<String>) {
+pub(crate) fn manifest() -> (Vec<(String, String)>, Vec<String>) {
     let text = std::fs::read_to_string("app-manifest.yml").expect("the manifest is at the top");
     let manifest: serde_json::Value = serde_yaml::from_str(&text).expect("the manifest is YAML");
     let permissions = manifest["default_permissions"]

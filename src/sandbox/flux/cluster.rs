@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use futures::Stream;
-use http::{Method, Request};
+use http::{HeaderValue, Method, Request, header};
 use kube::core::WatchEvent;
 use kube::{Client, Config};
 use serde_json::{Value, json};
@@ -37,6 +37,8 @@ impl Cluster {
     pub(super) fn new(mut config: Config) -> Result<Self, kube::Error> {
         // Failures are repeated in one place, the queue.
         config.default_retry = false;
+        let agent = HeaderValue::from_static("pretend-flux");
+        config.headers.push((header::USER_AGENT, agent));
         Ok(Self {
             client: Client::try_from(config)?,
             kinds: Mutex::default(),
