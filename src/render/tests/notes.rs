@@ -15,7 +15,7 @@ fn noted() -> Plan {
     plan
 }
 
-const SAID: &str = "> [!WARNING]\n> - Every member of <code>acme</code> can read every workspace &#64;all. An owner changes that\n\n";
+const SAID: &str = "> [!WARNING]\n> - Every member of <code>acme</code> can read every workspace <code>&#64;</code>all. An owner changes that\n\n";
 
 #[test]
 fn a_note_is_read_before_anything_else() {
