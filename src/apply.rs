@@ -7,6 +7,7 @@ mod cluster;
 mod github;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures::StreamExt as _;
 use jiff::Timestamp;
@@ -39,7 +40,7 @@ pub struct Hands<'a> {
 /// What was seen of a tenant, as far as its steps need it.
 #[derive(Debug, Clone, Default)]
 pub struct Known {
-    pub entry: Option<Tenant>,
+    pub entry: Option<Arc<Tenant>>,
     pub memory: Option<Memory>,
     pub repository: Option<RememberedRepository>,
     /// What an adoption takes over.
@@ -47,7 +48,7 @@ pub struct Known {
     pub public_key: Option<String>,
 }
 
-/// Runs the plan. `known` also names the tenants in which nothing differs: what is remembered of them is completed.
+/// Runs the plan. `known` may also name tenants in which nothing differs: what is remembered of them is completed.
 pub async fn run(
     hands: Hands<'_>,
     plan: ApprovedPlan,
@@ -91,6 +92,7 @@ fn untouched(plan: TenantPlan) -> TenantReport {
     let held = |step: Step| (step, Outcome::Held(Hold::Problem));
     TenantReport {
         action: plan.action,
+        wish: plan.wish,
         outcomes: plan.steps.into_iter().map(held).collect(),
         problems: plan.problems,
         facts: plan.facts,
@@ -111,6 +113,30 @@ struct Failure {
     retry: Retry,
 }
 
+impl Known {
+    /// Whether there is nothing to complete of what is remembered of a tenant in which nothing differs.
+    pub fn is_settled(&self) -> bool {
+        let as_before = |memory: &Memory| {
+            let condition = verdict(&[], memory.generation);
+            self.is_as_remembered(memory, &condition)
+        };
+        self.memory.as_ref().is_none_or(as_before)
+    }
+
+    fn is_as_remembered(&self, memory: &Memory, condition: &Accepted) -> bool {
+        let repository = self.repository.as_ref().or(memory.repository.as_ref());
+        memory.accepted.as_ref() == Some(condition)
+            && memory.key == self.key(memory)
+            && memory.repository.as_ref() == repository
+    }
+
+    /// The fingerprint of the key that the tenant's Secret holds.
+    fn key(&self, memory: &Memory) -> Option<Fingerprint> {
+        let read = self.public_key.as_deref().and_then(keys::fingerprint);
+        read.or_else(|| memory.key.clone())
+    }
+}
+
 impl Work<'_> {
     async fn run(mut self, plan: Option<TenantPlan>) -> Option<TenantReport> {
         let Some(plan) = plan else {
@@ -122,15 +148,16 @@ impl Work<'_> {
                 }
             };
         };
-        let mut outcomes: Vec<(Step, Outcome)> = Vec::new();
+        let wanted = plan.wanted();
+        let mut outcomes: Vec<(Step, Outcome)> = Vec::with_capacity(plan.steps.len());
         let mut failed: Option<ObjectId> = None;
         for step in plan.steps {
             let outcome = match (&step.hold, &failed) {
                 (Some(hold), _) => Outcome::Held(*hold),
                 (None, Some(because)) => Outcome::Skipped {
-                    because: because.clone(),
+                    because: Box::new(because.clone()),
                 },
-                (None, None) => self.outcome(&step).await,
+                (None, None) => self.outcome(&step, wanted.get(&step.id)).await,
             };
             if matches!(outcome, Outcome::Failed { .. }) {
                 failed = Some(step.id.clone());
@@ -144,14 +171,15 @@ impl Work<'_> {
         }
         Some(TenantReport {
             action: plan.action,
+            wish: plan.wish,
             outcomes,
             problems: plan.problems,
             facts: plan.facts,
         })
     }
 
-    async fn outcome(&mut self, step: &Step) -> Outcome {
-        match self.step(step).await {
+    async fn outcome(&mut self, step: &Step, wanted: Option<&Object>) -> Outcome {
+        match self.step(step, wanted).await {
             Ok(()) => {
                 tracing::info!(tenant = %self.tenant, object = %step.id, kind = step.id.noun(), verb = %step.change.verb(), "done");
                 Outcome::Done
@@ -163,9 +191,9 @@ impl Work<'_> {
         }
     }
 
-    async fn step(&mut self, step: &Step) -> Result<(), Failure> {
-        let is_new = matches!(step.change, Change::Create(_) | Change::Adopt { .. });
-        match (&step.id, step.change.target()) {
+    async fn step(&mut self, step: &Step, wanted: Option<&Object>) -> Result<(), Failure> {
+        let is_new = matches!(step.change, Change::Create | Change::Adopt(_));
+        match (&step.id, wanted.filter(|_| step.change.is_wanted())) {
             (ObjectId::Manifest(id), Some(Object::Manifest(manifest))) => {
                 self.manifest(id, manifest, is_new).await
             }
@@ -199,21 +227,7 @@ impl Work<'_> {
     fn status(&self, outcomes: &[(Step, Outcome)]) -> Option<Value> {
         let memory = self.known.memory.as_ref()?;
         let condition = verdict(outcomes, memory.generation);
-        let key = self
-            .known
-            .public_key
-            .as_deref()
-            .and_then(keys::fingerprint)
-            .or_else(|| memory.key.clone());
-        let as_remembered = memory.accepted.as_ref() == Some(&condition)
-            && memory.key == key
-            && memory.repository
-                == self
-                    .known
-                    .repository
-                    .clone()
-                    .or_else(|| memory.repository.clone());
-        if as_remembered {
+        if self.known.is_as_remembered(memory, &condition) {
             return None;
         }
         let mut status = json!({ "conditions": [self.condition(&condition, memory)] });
@@ -221,7 +235,7 @@ impl Work<'_> {
             status["repository"] =
                 json!({ "nodeId": repository.node_id, "fullName": repository.full_name });
         }
-        if let Some(Fingerprint(fingerprint)) = key {
+        if let Some(Fingerprint(fingerprint)) = self.known.key(memory) {
             status["deployKey"] = json!({ "fingerprint": fingerprint });
         }
         if condition.is_true && memory.progress == Progress::New {
@@ -295,7 +309,7 @@ fn verdict(outcomes: &[(Step, Outcome)], generation: i64) -> Accepted {
 /// A held step that the entry wants; what people added beside the file is not the entry's concern.
 fn is_owed(step: &Step, outcome: &Outcome) -> bool {
     match outcome {
-        Outcome::Held(Hold::Removal) => step.change.target().is_some(),
+        Outcome::Held(Hold::Removal) => step.change.is_wanted(),
         Outcome::Held(Hold::Narrower | Hold::Unannounced | Hold::Problem) => true,
         Outcome::Held(Hold::NotNamed)
         | Outcome::Done

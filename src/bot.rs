@@ -20,8 +20,8 @@ use jiff::Timestamp;
 
 pub use crate::bot::job::{Job, Work};
 
-use crate::bot::control::Control;
-use crate::bot::reporting::Begun;
+use crate::bot::control::{Control, KnownHosts};
+use crate::bot::reporting::{Begun, Comments};
 use crate::github::{App, GitHub};
 use crate::kubernetes;
 use crate::names::{FullName, Login};
@@ -59,6 +59,8 @@ struct Shared {
     queue: Queue<Job>,
     controls: Mutex<BTreeMap<FullName, Control>>,
     begun: Begun,
+    comments: Comments,
+    known_hosts: KnownHosts,
 }
 
 /// What the settings say.
@@ -94,6 +96,8 @@ impl Bot {
                 queue,
                 controls,
                 begun: Begun::default(),
+                comments: Comments::default(),
+                known_hosts: KnownHosts::default(),
             }),
         })
     }

@@ -112,8 +112,11 @@ fn start(command: Command) -> anyhow::Result<u8> {
     }
 }
 
+/// One thread for all the work: there is little of it, and memory that several threads have freed is shared badly
+/// between them.
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
         .enable_all()
         .build()?)
 }

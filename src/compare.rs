@@ -1,15 +1,18 @@
 //! From tenants to a plan: which of them need a look, looking, and what differs.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::apply::Known;
-use crate::desired::{self, Desired};
+use crate::desired::{self, Desired, Wish};
 use crate::names::TenantName;
-use crate::observe::{self, Eyes, Memories, Seen, Subject};
-use crate::observed::{Facts, Memory, Problem, Progress};
+use crate::observe::{self, Eyes, Look, Memories, Remembered, Subject};
+use crate::observed::{Facts, Problem};
 use crate::plan::{self, Plan, TenantAction, TenantPlan, Unchanged};
+use crate::surroundings::Surroundings;
+use crate::tenants::Tenants;
 use crate::tenants::diagnostic::Place;
-use crate::tenants::{Tenant, Tenants};
 
 /// Which tenants to look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,29 +30,41 @@ pub enum File {
     HasErrors,
 }
 
-/// A plan, and what applying it needs to know of each tenant that was looked at.
+/// A plan, and what applying it needs to know of the tenants about which there is something to do.
 pub struct Draft {
     pub plan: Plan,
     pub known: BTreeMap<TenantName, Known>,
 }
 
-/// Compares what the file wants with what is there. `commit` is where the file was read.
+/// What a file wants, and where it was read.
+#[derive(Clone, Copy)]
+pub struct Wanted<'a> {
+    pub tenants: &'a Tenants,
+    pub file: File,
+    pub commit: &'a str,
+}
+
+/// Compares what the file wants with what is there; `memories` are those of the same file.
 pub async fn tenants(
     eyes: Eyes<'_>,
-    tenants: &Tenants,
-    file: File,
+    wanted: Wanted<'_>,
+    memories: Memories,
     scope: Scope,
-    commit: &str,
 ) -> anyhow::Result<Draft> {
-    let memories = observe::memories(eyes.cluster).await?;
-    let mut sorted = sort(eyes, tenants, file, &memories, commit);
+    let mut sorted = sort(eyes.surroundings, wanted, memories);
     if scope == Scope::Changed {
         let all = sorted.subjects.len();
-        sorted.subjects.retain(|_, subject| needs_a_look(subject));
+        sorted.subjects.retain(|_, subject| !subject.is_finished());
         sorted.plan.unchanged.tenants += all - sorted.subjects.len();
     }
-    let seen = observe::read(eyes, &sorted.subjects).await?;
-    Ok(draft(eyes, sorted, seen))
+    if sorted.subjects.is_empty() {
+        return Ok(Draft {
+            plan: sorted.plan,
+            known: BTreeMap::new(),
+        });
+    }
+    let look = observe::look(eyes, &sorted.subjects).await?;
+    Ok(draft(eyes.surroundings, sorted, &look).await)
 }
 
 /// The tenants that can be looked at, and what is wrong with those that cannot.
@@ -58,75 +73,67 @@ struct Sorted {
     plan: Plan,
 }
 
-fn sort(
-    eyes: Eyes<'_>,
-    tenants: &Tenants,
-    file: File,
-    memories: &Memories,
-    commit: &str,
-) -> Sorted {
+fn sort(surroundings: &Arc<Surroundings>, wanted: Wanted<'_>, mut memories: Memories) -> Sorted {
     let mut sorted = Sorted {
         subjects: BTreeMap::new(),
         plan: Plan::default(),
     };
-    for (name, entry) in &tenants.tenants {
-        match usable(eyes, name, memories) {
-            Ok(memory) => {
-                let desired = desired_of(eyes, entry, memory, commit);
-                let subject = Subject {
-                    entry: Some(entry.clone()),
-                    desired,
-                    memory: memory.cloned(),
+    let commit: Arc<str> = wanted.commit.into();
+    for (name, entry) in &wanted.tenants.tenants {
+        match usable(surroundings, name, memories.remove(name)) {
+            Ok(remembered) => {
+                let memory = remembered.as_ref().map(|remembered| &remembered.memory);
+                let unchanged = memory.filter(|memory| memory.entry == *entry);
+                let wish = Wish {
+                    entry: Arc::clone(entry),
+                    surroundings: Arc::clone(surroundings),
+                    commit: Arc::clone(unchanged.map_or(&commit, |memory| &memory.commit)),
                 };
+                let subject = Subject::new(Some(wish), remembered);
                 sorted.subjects.insert(name.clone(), subject);
             }
             Err(problem) => sorted.plan.add(name.clone(), blocked(problem)),
         }
     }
     // With errors in the file, a missing entry may be one that could not be read.
-    if file == File::HasErrors {
+    if wanted.file == File::HasErrors {
         return sorted;
     }
-    for (name, memory) in memories {
-        let Ok(memory) = memory else { continue };
-        let is_ours = memory.control_repository == eyes.surroundings.control_repository;
-        if is_ours && !tenants.tenants.contains_key(name) {
-            let desired = desired::nothing(name.clone());
-            let subject = Subject {
-                entry: None,
-                desired,
-                memory: Some(memory.clone()),
-            };
-            sorted.subjects.insert(name.clone(), subject);
+    for (name, remembered) in memories {
+        let Ok(remembered) = remembered else { continue };
+        if remembered.memory.control_repository == surroundings.control_repository {
+            let subject = Subject::new(None, Some(remembered));
+            sorted.subjects.insert(name, subject);
         }
     }
     sorted
 }
 
 /// What is remembered of the tenant, if it may be acted on from this control repo.
-fn usable<'a>(
-    eyes: Eyes<'_>,
+fn usable(
+    surroundings: &Surroundings,
     name: &TenantName,
-    memories: &'a Memories,
-) -> Result<Option<&'a Memory>, Problem> {
+    remembered: Option<Result<Remembered, String>>,
+) -> Result<Option<Remembered>, Problem> {
     let wrong = |message: String, help: &str| Problem {
         place: Place::Tenant(name.clone()),
         message,
         help: Some(help.to_owned()),
     };
-    match memories.get(name) {
-        None => Ok(None),
-        Some(Ok(memory)) if memory.control_repository == eyes.surroundings.control_repository => {
-            Ok(Some(memory))
+    match remembered.transpose() {
+        Ok(Some(Remembered { memory, .. }))
+            if memory.control_repository != surroundings.control_repository =>
+        {
+            Err(wrong(
+                format!(
+                    "tenant `{name}` belongs to the control repo `{}`",
+                    memory.control_repository
+                ),
+                "choose another name: only the control repo that made a tenant may change it",
+            ))
         }
-        Some(Ok(memory)) => Err(wrong(
-            format!(
-                "tenant `{name}` belongs to the control repo `{}`",
-                memory.control_repository
-            ),
-            "choose another name: only the control repo that made a tenant may change it",
-        )),
-        Some(Err(reason)) => Err(wrong(
+        Ok(remembered) => Ok(remembered),
+        Err(reason) => Err(wrong(
             format!("the Tenant object `{name}` cannot be understood: {reason}"),
             "restore it as Tenantry wrote it; nothing of this tenant is changed meanwhile",
         )),
@@ -136,58 +143,55 @@ fn usable<'a>(
 fn blocked(problem: Problem) -> TenantPlan {
     TenantPlan {
         action: TenantAction::Change,
+        wish: None,
         steps: Vec::new(),
+        digest: None,
         problems: vec![problem],
         facts: Facts::default(),
         unchanged: Unchanged::default(),
     }
 }
 
-fn desired_of(eyes: Eyes<'_>, entry: &Tenant, memory: Option<&Memory>, commit: &str) -> Desired {
-    let unchanged = memory.filter(|memory| memory.entry == *entry);
-    desired::of(
-        entry,
-        eyes.surroundings,
-        unchanged.map_or(commit, |memory| &memory.commit),
-    )
-}
-
-fn needs_a_look(subject: &Subject) -> bool {
-    match (&subject.entry, &subject.memory) {
-        (Some(entry), Some(memory)) => {
-            memory.entry != *entry || memory.progress != Progress::Finished
-        }
-        (Some(_), None) | (None, _) => true,
-    }
-}
-
-fn draft(eyes: Eyes<'_>, sorted: Sorted, mut seen: BTreeMap<TenantName, Seen>) -> Draft {
+/// Goes through the tenants one by one: what is wanted of a tenant, and what was seen of it, is there only meanwhile.
+async fn draft(surroundings: &Arc<Surroundings>, sorted: Sorted, look: &Look) -> Draft {
     let Sorted { subjects, mut plan } = sorted;
     let mut known = BTreeMap::new();
-    for (name, subject) in subjects {
-        let Some(seen) = seen.remove(&name) else {
-            continue;
+    for (index, (name, subject)) in subjects.into_iter().enumerate() {
+        observe::let_others_run(index).await;
+        let desired = subject.desired(&name);
+        let seen = look.at(&name, &subject, &desired);
+        let before = before(&subject, &desired, surroundings);
+        let tenant = plan::of_tenant(before.as_deref(), &desired, &seen.observed);
+        let Subject { wish, memory, .. } = subject;
+        let knowledge = Known {
+            entry: wish.map(|wish| wish.entry),
+            memory,
+            repository: seen.repository,
+            offered: seen.offered,
+            public_key: seen.public_key,
         };
-        let before = subject
-            .memory
-            .as_ref()
-            .map(|memory| desired::of(&memory.entry, eyes.surroundings, &memory.commit));
-        plan.add(
-            name.clone(),
-            plan::of_tenant(before.as_ref(), &subject.desired, &seen.observed),
-        );
         plan.notes.extend(seen.notes);
-        let Subject { entry, memory, .. } = subject;
-        known.insert(
-            name,
-            Known {
-                entry,
-                memory,
-                repository: seen.repository,
-                offered: seen.offered,
-                public_key: seen.public_key,
-            },
-        );
+        if !(tenant.is_empty() && knowledge.is_settled()) {
+            known.insert(name.clone(), knowledge);
+        }
+        plan.add(name, tenant);
     }
     Draft { plan, known }
+}
+
+/// What was wanted when the tenant was last written.
+fn before<'a>(
+    subject: &Subject,
+    desired: &'a Desired,
+    surroundings: &Arc<Surroundings>,
+) -> Option<Cow<'a, Desired>> {
+    let memory = subject.memory.as_ref()?;
+    if subject.is_unchanged() {
+        return Some(Cow::Borrowed(desired));
+    }
+    Some(Cow::Owned(desired::of(&Wish {
+        entry: Arc::clone(&memory.entry),
+        surroundings: Arc::clone(surroundings),
+        commit: Arc::clone(&memory.commit),
+    })))
 }

@@ -10,7 +10,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::names::{NamespaceName, TenantName};
@@ -62,7 +62,7 @@ pub fn labels(tenant: &TenantName) -> Value {
 
 /// The `Tenant` object: what is remembered of the entry.
 pub fn memory(tenant: &Tenant, surroundings: &Surroundings, commit: &str) -> Manifest {
-    let spec = json!({
+    let entry = json!({
         "controlRepository": surroundings.control_repository,
         "commit": commit,
         "repository": surroundings.repository(tenant),
@@ -73,7 +73,7 @@ pub fn memory(tenant: &Tenant, surroundings: &Surroundings, commit: &str) -> Man
         None,
         tenant.name.as_str(),
         &tenant.name,
-        json!({ "spec": spec }),
+        spec(entry),
     )
 }
 
@@ -106,7 +106,7 @@ pub fn control_namespace(tenant: &Tenant, surroundings: &Surroundings) -> Vec<Ma
         &name,
         "tenantry-control",
         "tenantry-control",
-        &[app],
+        vec![app],
     ));
     // `view` does not include Secrets: people see how their sync is doing, and not the key.
     manifests.extend(tenant.teams.iter().map(|(team, settings)| {
@@ -115,7 +115,7 @@ pub fn control_namespace(tenant: &Tenant, surroundings: &Surroundings) -> Vec<Ma
             &name,
             &format!("{team}-view"),
             Role::View.as_str(),
-            &[group(&settings.group)],
+            vec![group(&settings.group)],
         )
     }));
     manifests
@@ -184,20 +184,8 @@ pub fn sync(tenant: &Tenant, surroundings: &Surroundings) -> Vec<Manifest> {
         sync["suspend"] = json!(true);
     }
     vec![
-        within(
-            tenant,
-            Kind::GitRepository,
-            &name,
-            SYNC,
-            json!({ "spec": source }),
-        ),
-        within(
-            tenant,
-            Kind::Kustomization,
-            &name,
-            SYNC,
-            json!({ "spec": sync }),
-        ),
+        within(tenant, Kind::GitRepository, &name, SYNC, spec(source)),
+        within(tenant, Kind::Kustomization, &name, SYNC, spec(sync)),
     ]
 }
 
@@ -222,23 +210,23 @@ pub fn workload_namespace(
         for (bound, resources) in &settings.limits {
             limit[bound] = json!(resources);
         }
-        let spec = json!({ "spec": { "limits": [limit] } });
+        let body = spec(json!({ "limits": [limit] }));
         manifests.push(within(
             tenant,
             Kind::LimitRange,
             at,
             "tenant-defaults",
-            spec,
+            body,
         ));
     }
     if !settings.quota.is_empty() {
-        let spec = json!({ "spec": { "hard": settings.quota } });
+        let body = spec(json!({ "hard": settings.quota }));
         manifests.push(within(
             tenant,
             Kind::ResourceQuota,
             at,
             "tenant-quota",
-            spec,
+            body,
         ));
     }
     manifests.extend(network_policies(tenant, at, settings.network_policy));
@@ -250,7 +238,7 @@ pub fn workload_namespace(
 fn role_bindings(tenant: &Tenant, name: &NamespaceName) -> Vec<Manifest> {
     let at = name.as_str();
     let account = |namespace: String, name: &str| json!({ "kind": "ServiceAccount", "name": name, "namespace": namespace });
-    let reconcilers = [
+    let reconcilers = vec![
         account(ControlNamespace::of(&tenant.name).to_string(), RECONCILER),
         account(name.to_string(), NESTED),
     ];
@@ -260,7 +248,7 @@ fn role_bindings(tenant: &Tenant, name: &NamespaceName) -> Vec<Manifest> {
         at,
         &format!("{}-{RECONCILER}", tenant.reconciler_role),
         &tenant.reconciler_role,
-        &reconcilers,
+        reconcilers,
     )];
     manifests.extend(
         tenant
@@ -274,7 +262,7 @@ fn role_bindings(tenant: &Tenant, name: &NamespaceName) -> Vec<Manifest> {
                     at,
                     &format!("{team}-{role}"),
                     role,
-                    &[group(&settings.group)],
+                    vec![group(&settings.group)],
                 )
             }),
     );
@@ -297,7 +285,7 @@ fn additional_binding(
         json!([binding.cluster_role, subjects]).to_string(),
     ));
     let name = format!("additional-{}", &hash[..12]);
-    role_binding(tenant, namespace, &name, &binding.cluster_role, &subjects)
+    role_binding(tenant, namespace, &name, &binding.cluster_role, subjects)
 }
 
 fn subject(subject: &Subject) -> Value {
@@ -320,16 +308,13 @@ fn role_binding(
     namespace: &str,
     name: &str,
     cluster_role: &str,
-    subjects: &[Value],
+    subjects: Vec<Value>,
 ) -> Manifest {
-    let role = json!({ "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": cluster_role });
-    within(
-        tenant,
-        Kind::RoleBinding,
-        namespace,
-        name,
-        json!({ "roleRef": role, "subjects": subjects }),
-    )
+    let mut body = json!({
+        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": cluster_role },
+    });
+    body["subjects"] = Value::Array(subjects);
+    within(tenant, Kind::RoleBinding, namespace, name, body)
 }
 
 fn service_account(tenant: &Tenant, namespace: &str, name: &str) -> Manifest {
@@ -343,37 +328,18 @@ fn service_account(tenant: &Tenant, namespace: &str, name: &str) -> Manifest {
 }
 
 fn network_policies(tenant: &Tenant, namespace: &str, profile: NetworkProfile) -> Vec<Manifest> {
-    let own = json!({ "namespaceSelector": { "matchLabels": { FLUX_TENANT: tenant.name } } });
-    let ingress = json!([{ "from": [own] }]);
-    let (directions, allowed) = match profile {
+    let directions: &[&str] = match profile {
         NetworkProfile::None => return Vec::new(),
-        NetworkProfile::IngressOnly => (json!(["Ingress"]), json!({ "ingress": ingress })),
-        NetworkProfile::Isolated => {
-            let dns = json!({
-                "to": [{ "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": "kube-system" } } }],
-                "ports": [{ "protocol": "UDP", "port": 53 }, { "protocol": "TCP", "port": 53 }],
-            });
-            // The internet, but no private network and no cloud's metadata service.
-            let elsewhere = [
-                "10.0.0.0/8",
-                "172.16.0.0/12",
-                "192.168.0.0/16",
-                "169.254.0.0/16",
-                "100.64.0.0/10",
-            ];
-            let internet =
-                json!({ "to": [{ "ipBlock": { "cidr": "0.0.0.0/0", "except": elsewhere } }] });
-            let egress = json!([{ "to": [own] }, dns, internet]);
-            (
-                json!(["Ingress", "Egress"]),
-                json!({ "ingress": ingress, "egress": egress }),
-            )
-        }
+        NetworkProfile::IngressOnly => &["Ingress"],
+        NetworkProfile::Isolated => &["Ingress", "Egress"],
     };
     let deny = json!({ "podSelector": {}, "policyTypes": directions });
     let mut allow = deny.clone();
-    for (direction, rules) in allowed.as_object().into_iter().flatten() {
-        allow[direction] = rules.clone();
+    allow["ingress"] = json!([
+        { "from": [{ "namespaceSelector": { "matchLabels": { FLUX_TENANT: tenant.name } } }] },
+    ]);
+    if profile == NetworkProfile::Isolated {
+        allow["egress"] = egress(tenant);
     }
     vec![
         within(
@@ -381,16 +347,33 @@ fn network_policies(tenant: &Tenant, namespace: &str, profile: NetworkProfile) -
             Kind::NetworkPolicy,
             namespace,
             "tenant-default-deny",
-            json!({ "spec": deny }),
+            spec(deny),
         ),
         within(
             tenant,
             Kind::NetworkPolicy,
             namespace,
             "tenant-allow",
-            json!({ "spec": allow }),
+            spec(allow),
         ),
     ]
+}
+
+/// To the tenant itself, to DNS, and to the internet, but to no private network and no cloud's metadata service.
+fn egress(tenant: &Tenant) -> Value {
+    json!([
+        { "to": [{ "namespaceSelector": { "matchLabels": { FLUX_TENANT: tenant.name } } }] },
+        {
+            "to": [{ "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": "kube-system" } } }],
+            "ports": [{ "protocol": "UDP", "port": 53 }, { "protocol": "TCP", "port": 53 }],
+        },
+        {
+            "to": [{ "ipBlock": {
+                "cidr": "0.0.0.0/0",
+                "except": ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10"],
+            } }],
+        },
+    ])
 }
 
 fn namespace(
@@ -417,6 +400,11 @@ fn namespace(
     (id, value)
 }
 
+/// `{spec: …}`. A value that `json!` is given inside another is copied with all that is in it; this one is not.
+fn spec(spec: Value) -> Value {
+    Value::Object(Map::from_iter([("spec".to_owned(), spec)]))
+}
+
 fn within(tenant: &Tenant, kind: Kind, namespace: &str, name: &str, body: Value) -> Manifest {
     manifest(kind, Some(namespace), name, &tenant.name, body)
 }
@@ -428,11 +416,13 @@ fn manifest(
     tenant: &TenantName,
     body: Value,
 ) -> Manifest {
-    let mut metadata = json!({ "name": name, "labels": labels(tenant) });
+    let mut metadata = json!({ "name": name });
+    metadata["labels"] = labels(tenant);
     if let Some(namespace) = namespace {
         metadata["namespace"] = json!(namespace);
     }
-    let mut value = json!({ "apiVersion": kind.api_version(), "kind": kind, "metadata": metadata });
+    let mut value = json!({ "apiVersion": kind.api_version(), "kind": kind });
+    value["metadata"] = metadata;
     if let (Value::Object(value), Value::Object(body)) = (&mut value, body) {
         value.extend(body);
     }

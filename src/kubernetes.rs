@@ -4,6 +4,7 @@
 //! set go over the wire, and the server keeps track of which are ours.
 
 pub mod error;
+mod list;
 pub mod rights;
 
 use std::time::Duration;
@@ -19,8 +20,8 @@ pub use crate::kubernetes::error::Error;
 use crate::names::TenantName;
 use crate::object::{FIELD_MANAGER, Kind, ManifestId};
 
-/// Objects in one answer to a list; the rest follows by `continue`.
-const PAGE: u32 = 1000;
+/// Objects in one answer to a list, a few megabytes; the rest follows by `continue`.
+const PAGE: u32 = 2000;
 
 /// No answer within this time is a failure of the request.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -75,12 +76,14 @@ pub fn connect_with(mut config: Config) -> anyhow::Result<(Reader, Writer)> {
 }
 
 impl Reader {
-    /// Every object of this kind that carries our mark; of these tenants only, if any are named.
-    pub async fn list(
+    /// Hands on every object of this kind that carries our mark, page by page; of these tenants only, if any are named.
+    /// After an error not all of them were seen.
+    pub async fn each(
         &self,
         kind: Kind,
         tenants: Option<&[TenantName]>,
-    ) -> Result<Vec<Value>, Error> {
+        mut seen: impl FnMut(Value),
+    ) -> Result<(), Error> {
         let mut selector = "app.kubernetes.io/managed-by=tenantry".to_owned();
         if let Some(tenants) = tenants {
             let names: Vec<_> = tenants.iter().map(TenantName::as_str).collect();
@@ -89,32 +92,26 @@ impl Reader {
                 names.join(",")
             );
         }
-        self.list_selected(kind, &selector).await
-    }
-
-    async fn list_selected(&self, kind: Kind, selector: &str) -> Result<Vec<Value>, Error> {
-        let mut items = Vec::new();
         let mut next = String::new();
         loop {
             let query = format!(
                 "?labelSelector={}&limit={PAGE}&continue={}",
-                encode(selector),
+                encode(&selector),
                 encode(&next)
             );
-            let mut page: Value = self
-                .send(Method::GET, &(collection(kind, None) + &query), None)
-                .await?;
-            let Some(Value::Array(found)) = page.get_mut("items").map(Value::take) else {
-                return Err(Error::Unexpected {
-                    message: format!("a list of {kind} without items"),
-                });
-            };
-            items.extend(found.into_iter().map(|item| named(item, kind)));
-            match page.pointer("/metadata/continue").and_then(Value::as_str) {
-                Some(more) if !more.is_empty() => more.clone_into(&mut next),
-                _ => return Ok(items),
+            let page = self.page(&(collection(kind, None) + &query)).await?;
+            let more = list::read(&page, &mut |item| seen(named(item, kind)));
+            match more.map_err(|error| unreadable(kind, &error))? {
+                Some(more) => next = more,
+                None => return Ok(()),
             }
         }
+    }
+
+    async fn page(&self, path: &str) -> Result<String, Error> {
+        let request = request(Method::GET, path, None)?;
+        let what = what(&Method::GET, path);
+        within_the_deadline(&what, self.client.request_text(request)).await
     }
 
     /// The object, whoever it belongs to.
@@ -162,21 +159,47 @@ impl Reader {
         path: &str,
         body: Option<(&str, Vec<u8>)>,
     ) -> Result<Value, Error> {
-        let what = format!("{method} {}", path.split('?').next().unwrap_or(path));
-        let mut request = Request::builder().method(method).uri(path);
-        if let Some((content_type, _)) = &body {
-            request = request.header(http::header::CONTENT_TYPE, *content_type);
-        }
-        let request = request.body(body.map(|(_, body)| body).unwrap_or_default());
-        let request = request.map_err(|error| Error::Unexpected {
-            message: error.to_string(),
-        })?;
-        match tokio::time::timeout(DEADLINE, self.client.request::<Value>(request)).await {
-            Ok(answer) => answer.map_err(|error| Error::of(&what, error)),
-            Err(_) => Err(Error::Unavailable {
-                message: format!("{what}: no answer within {DEADLINE:?}"),
-            }),
-        }
+        let what = what(&method, path);
+        let request = request(method, path, body)?;
+        within_the_deadline(&what, self.client.request::<Value>(request)).await
+    }
+}
+
+fn request(
+    method: Method,
+    path: &str,
+    body: Option<(&str, Vec<u8>)>,
+) -> Result<Request<Vec<u8>>, Error> {
+    let mut request = Request::builder().method(method).uri(path);
+    if let Some((content_type, _)) = &body {
+        request = request.header(http::header::CONTENT_TYPE, *content_type);
+    }
+    let request = request.body(body.map(|(_, body)| body).unwrap_or_default());
+    request.map_err(|error| Error::Unexpected {
+        message: error.to_string(),
+    })
+}
+
+/// A request in a message.
+fn what(method: &Method, path: &str) -> String {
+    format!("{method} {}", path.split('?').next().unwrap_or(path))
+}
+
+async fn within_the_deadline<T>(
+    what: &str,
+    answer: impl Future<Output = kube::Result<T>>,
+) -> Result<T, Error> {
+    match tokio::time::timeout(DEADLINE, answer).await {
+        Ok(answer) => answer.map_err(|error| Error::of(what, error)),
+        Err(_) => Err(Error::Unavailable {
+            message: format!("{what}: no answer within {DEADLINE:?}"),
+        }),
+    }
+}
+
+fn unreadable(kind: Kind, error: &serde_json::Error) -> Error {
+    Error::Unexpected {
+        message: format!("a list of {kind}: {error}"),
     }
 }
 

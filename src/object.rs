@@ -238,6 +238,48 @@ impl ObjectId {
         })
     }
 
+    /// What tells objects of one stage apart, the most telling first.
+    fn names(&self) -> [&str; 4] {
+        match self {
+            Self::Manifest(id) => [
+                id.namespace.as_deref().unwrap_or_default(),
+                &id.name,
+                "",
+                "",
+            ],
+            Self::Repository(name) => [name.owner.as_str(), name.name.as_str(), "", ""],
+            Self::TeamAccess { repository, team } => [
+                team.as_str(),
+                repository.owner.as_str(),
+                repository.name.as_str(),
+                "",
+            ],
+            Self::Collaborator { repository, login } => [
+                login.as_str(),
+                repository.owner.as_str(),
+                repository.name.as_str(),
+                "",
+            ],
+            Self::Credentials { namespace } => [namespace, "", "", ""],
+            Self::DeployKey { repository, title } => [
+                title,
+                repository.owner.as_str(),
+                repository.name.as_str(),
+                "",
+            ],
+            Self::StrangeKey {
+                repository,
+                title,
+                fingerprint,
+            } => [
+                title,
+                &fingerprint.0,
+                repository.owner.as_str(),
+                repository.name.as_str(),
+            ],
+        }
+    }
+
     /// Position in the order of work: what Flux needs comes before Flux, a key's Secret before the key.
     fn stage(&self) -> u8 {
         match self {
@@ -300,10 +342,7 @@ impl Ord for ObjectId {
     fn cmp(&self, other: &Self) -> Ordering {
         self.stage()
             .cmp(&other.stage())
-            .then_with(|| match (self, other) {
-                (Self::Manifest(one), Self::Manifest(two)) => one.cmp(two),
-                _ => self.to_string().cmp(&other.to_string()),
-            })
+            .then_with(|| self.names().cmp(&other.names()))
     }
 }
 

@@ -5,38 +5,55 @@
 
 mod cluster;
 mod github;
+mod mark;
+mod memory;
 mod organization;
 mod rights;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use crate::desired::Desired;
+use crate::desired::{self, Desired, Wish};
 use crate::names::{NamespaceName, TeamSlug, TenantName};
-use crate::object::{Kind, ManifestId, ObjectId};
-use crate::observed::{Memory, Note, Observed, Problem, RememberedRepository, Sighting};
+use crate::object::{Kind, ObjectId};
+use crate::observed::{Memory, Note, Observed, Problem, Progress, RememberedRepository, Sighting};
 use crate::surroundings::Surroundings;
 use crate::tenants::Tenant;
 use crate::tenants::diagnostic::Place;
 use crate::{github as hub, kubernetes};
 
-pub use crate::observe::cluster::{Memories, memories};
+pub use crate::observe::memory::{Memories, Remembered, memories};
+
+use crate::observe::cluster::Cluster;
+use crate::observe::github::GitHub;
+use crate::observe::organization::Organization;
+use crate::observe::rights::Rights;
 
 /// With what one looks.
 #[derive(Clone, Copy)]
 pub struct Eyes<'a> {
     pub github: &'a hub::Reader,
     pub cluster: &'a kubernetes::Reader,
-    pub surroundings: &'a Surroundings,
+    pub surroundings: &'a Arc<Surroundings>,
 }
 
-/// A tenant to look at: what the file says of it (nothing: it is gone from the file) and what is remembered.
+/// A tenant to look at: what the file wants of it (nothing: it is gone from the file) and what is remembered.
 pub struct Subject {
-    pub entry: Option<Tenant>,
-    pub desired: Desired,
+    pub wish: Option<Wish>,
     pub memory: Option<Memory>,
+    /// The Tenant object, where it is not all that is wanted of it.
+    manifest: Option<Box<str>>,
 }
 
-/// What was seen, and what acting on it needs to know.
+/// What GitHub and the cluster answered, for all subjects together.
+pub struct Look {
+    cluster: Cluster,
+    github: GitHub,
+    organization: Organization,
+    rights: Rights,
+}
+
+/// What was seen of one tenant, and what acting on it needs to know.
 #[derive(Debug, Default)]
 pub struct Seen {
     pub observed: Observed,
@@ -52,47 +69,45 @@ pub struct Seen {
 
 /// Looks at these tenants. A refusal of the whole of GitHub or of the cluster is an error; one object that cannot be
 /// read is a sighting.
-pub async fn read(
+pub async fn look(
     eyes: Eyes<'_>,
     subjects: &BTreeMap<TenantName, Subject>,
-) -> anyhow::Result<BTreeMap<TenantName, Seen>> {
-    let mut seen: BTreeMap<TenantName, Seen> = subjects
-        .iter()
-        .map(|(name, subject)| (name.clone(), Seen::of(subject)))
-        .collect();
-    if subjects.is_empty() {
-        return Ok(seen);
-    }
+) -> anyhow::Result<Look> {
     let (cluster, github, organization, rights) = tokio::join!(
         cluster::look(eyes.cluster, subjects),
         github::look(eyes.github, eyes.surroundings, subjects),
         organization::look(eyes.github, eyes.surroundings, subjects),
         rights::look(eyes.cluster, subjects)
     );
-    let (cluster, github) = (cluster?, github?);
-    let (organization, rights) = (organization?, rights?);
-    for (name, subject) in subjects {
-        let target = seen.get_mut(name).expect("made from the same names");
-        cluster.tell(name, subject, target);
-        github.tell(name, subject, target);
-        organization.tell(subject, target);
-        rights.tell(subject, target);
+    Ok(Look {
+        cluster: cluster?,
+        github: github?,
+        organization: organization?,
+        rights: rights?,
+    })
+}
+
+/// In a long computation over tenants: webhooks are answered on the same thread.
+pub async fn let_others_run(index: usize) {
+    if index.is_multiple_of(100) {
+        tokio::task::yield_now().await;
     }
-    Ok(seen)
+}
+
+impl Look {
+    /// What was seen of one of the subjects.
+    pub fn at(&self, name: &TenantName, subject: &Subject, desired: &Desired) -> Seen {
+        let mut seen = Seen::default();
+        seen.observed.memory.clone_from(&subject.memory);
+        self.cluster.tell(name, subject, desired, &mut seen);
+        self.github.tell(name, subject, desired, &mut seen);
+        self.organization.tell(subject, desired, &mut seen);
+        self.rights.tell(subject, &mut seen);
+        seen
+    }
 }
 
 impl Seen {
-    fn of(subject: &Subject) -> Self {
-        let observed = Observed {
-            memory: subject.memory.clone(),
-            ..Observed::default()
-        };
-        Self {
-            observed,
-            ..Self::default()
-        }
-    }
-
     fn sight(&mut self, id: ObjectId, sighting: Sighting) {
         self.observed.sightings.insert(id, sighting);
     }
@@ -114,27 +129,53 @@ impl Seen {
 }
 
 impl Subject {
-    /// The entry as the file or, for a removed tenant, the memory has it.
-    fn any_entry(&self) -> Option<&Tenant> {
-        self.entry
-            .as_ref()
-            .or_else(|| self.memory.as_ref().map(|memory| &memory.entry))
+    pub fn new(wish: Option<Wish>, remembered: Option<Remembered>) -> Self {
+        let remembered = remembered.map(|remembered| (remembered.memory, remembered.manifest));
+        let (memory, manifest) = remembered.unzip();
+        Self {
+            wish,
+            memory,
+            manifest: manifest.flatten(),
+        }
     }
 
-    fn wanted_manifests(&self) -> impl Iterator<Item = &ManifestId> {
-        self.desired.objects.keys().filter_map(|id| match id {
-            ObjectId::Manifest(id) => Some(id),
-            ObjectId::Repository(_)
-            | ObjectId::TeamAccess { .. }
-            | ObjectId::Collaborator { .. }
-            | ObjectId::Credentials { .. }
-            | ObjectId::DeployKey { .. }
-            | ObjectId::StrangeKey { .. } => None,
-        })
+    pub fn desired(&self, name: &TenantName) -> Desired {
+        self.wish
+            .as_ref()
+            .map_or_else(|| desired::nothing(name.clone()), desired::of)
+    }
+
+    /// Whether the file wants what it wanted when the tenant was last written.
+    pub fn is_unchanged(&self) -> bool {
+        self.entry() == self.memory.as_ref().map(|memory| &memory.entry)
+    }
+
+    /// Whether all that the file wants was written once.
+    pub fn is_finished(&self) -> bool {
+        let finished = |memory: &Memory| memory.progress == Progress::Finished;
+        self.is_unchanged() && self.memory.as_ref().is_some_and(finished)
+    }
+
+    /// Whether the fingerprint of its key is remembered.
+    fn has_key(&self) -> bool {
+        let memory = self.memory.as_ref();
+        memory.is_some_and(|memory| memory.key.is_some())
+    }
+
+    fn entry(&self) -> Option<&Arc<Tenant>> {
+        self.wish.as_ref().map(|wish| &wish.entry)
+    }
+
+    /// The entry as the file or, for a removed tenant, the memory has it.
+    fn any_entry(&self) -> Option<&Tenant> {
+        let remembered = self.memory.as_ref().map(|memory| &memory.entry);
+        self.entry().or(remembered).map(AsRef::as_ref)
     }
 
     fn wanted_teams(&self) -> impl Iterator<Item = &TeamSlug> {
-        self.entry.iter().flat_map(|entry| entry.teams.keys())
+        self.entry()
+            .into_iter()
+            .flat_map(|entry| entry.teams.keys())
     }
 }
 

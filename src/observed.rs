@@ -1,6 +1,7 @@
 //! What is there of one tenant, as far as we can see. *Cannot see* is not *gone*.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -26,6 +27,9 @@ pub enum Sighting {
         object: Object,
         ownership: Ownership,
     },
+    /// It is ours, and all that is wanted of it is so. The object itself is not kept: of a whole organisation they
+    /// would be too many.
+    AsWanted,
     Absent,
     Unreadable {
         reason: String,
@@ -47,10 +51,10 @@ pub enum Ownership {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Memory {
     /// The entry last accepted.
-    pub entry: Tenant,
+    pub entry: Arc<Tenant>,
     pub control_repository: FullName,
     /// The commit of the control repo that last changed this entry.
-    pub commit: String,
+    pub commit: Arc<str>,
     pub created_at: Timestamp,
     pub repository: Option<RememberedRepository>,
     pub key: Option<Fingerprint>,

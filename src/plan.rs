@@ -17,7 +17,7 @@ pub use crate::plan::fields::FieldChange;
 pub use crate::plan::fingerprint::{Digest, Promise};
 pub use crate::plan::guard::{ApprovedPlan, Consent, approve, foresee};
 
-use crate::desired::Desired;
+use crate::desired::{Desired, Objects, Wish};
 use crate::names::TenantName;
 use crate::object::{Object, ObjectId, Side};
 use crate::observed::{Facts, Note, Observed, Ownership, Problem, Progress, Sighting};
@@ -43,7 +43,11 @@ pub struct Unchanged {
 #[derive(Debug, Clone)]
 pub struct TenantPlan {
     pub action: TenantAction,
+    /// From which follows what the steps make of the objects.
+    pub wish: Option<Wish>,
     pub steps: Vec<Step>,
+    /// Of what the steps do, the `Tenant` object left out; none where they do nothing else.
+    pub digest: Option<Digest>,
     /// While there is one, no step of this tenant is done.
     pub problems: Vec<Problem>,
     pub facts: Facts,
@@ -74,19 +78,15 @@ pub struct Step {
     pub hold: Option<Hold>,
 }
 
+/// What is done to an object. What becomes of it is as the tenant's [`Wish`] has it: a plan of many tenants keeps the
+/// differences and not the objects.
 #[derive(Debug, Clone)]
 pub enum Change {
-    Create(Object),
+    Create,
     /// It exists, is not ours, and the file and its owner say that it may be taken over.
-    Adopt {
-        to: Object,
-        fields: Vec<FieldChange>,
-    },
-    Update {
-        to: Object,
-        fields: Vec<FieldChange>,
-    },
-    Remove(Object),
+    Adopt(Vec<FieldChange>),
+    Update(Vec<FieldChange>),
+    Remove(Box<Object>),
 }
 
 /// Whether an edit of the file or somebody's hand made the difference.
@@ -125,19 +125,27 @@ pub enum Hold {
 }
 
 impl Change {
-    /// What the object is to be afterwards; nothing for a removal.
-    pub fn target(&self) -> Option<&Object> {
+    /// Whether the object is wanted: everything but a removal.
+    pub fn is_wanted(&self) -> bool {
         match self {
-            Self::Create(to) | Self::Adopt { to, .. } | Self::Update { to, .. } => Some(to),
-            Self::Remove(_) => None,
+            Self::Create | Self::Adopt(_) | Self::Update(_) => true,
+            Self::Remove(_) => false,
+        }
+    }
+
+    /// The fields that change of an object that is there.
+    pub fn fields(&self) -> &[FieldChange] {
+        match self {
+            Self::Adopt(fields) | Self::Update(fields) => fields,
+            Self::Create | Self::Remove(_) => &[],
         }
     }
 
     pub fn verb(&self) -> Verb {
         match self {
-            Self::Create(_) => Verb::Create,
-            Self::Adopt { .. } => Verb::Adopt,
-            Self::Update { .. } => Verb::Update,
+            Self::Create => Verb::Create,
+            Self::Adopt(_) => Verb::Adopt,
+            Self::Update(_) => Verb::Update,
             Self::Remove(_) => Verb::Remove,
         }
     }
@@ -186,9 +194,14 @@ impl Plan {
 impl TenantPlan {
     fn makes_a_key_pair(&self) -> bool {
         let makes = |step: &Step| {
-            matches!(step.id, ObjectId::Credentials { .. }) && step.change.target().is_some()
+            matches!(step.id, ObjectId::Credentials { .. }) && step.change.is_wanted()
         };
         self.steps.iter().any(makes)
+    }
+
+    /// What the steps make of the objects.
+    pub fn wanted(&self) -> Objects {
+        self.wish.as_ref().map(Wish::objects).unwrap_or_default()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -211,7 +224,9 @@ impl TenantPlan {
 pub fn of_tenant(before: Option<&Desired>, desired: &Desired, observed: &Observed) -> TenantPlan {
     let mut plan = TenantPlan {
         action: TenantAction::Drift,
+        wish: desired.wish.clone(),
         steps: Vec::new(),
+        digest: None,
         problems: observed.problems.clone(),
         facts: observed.facts,
         unchanged: Unchanged::default(),
@@ -219,10 +234,10 @@ pub fn of_tenant(before: Option<&Desired>, desired: &Desired, observed: &Observe
     for (id, object) in &desired.objects {
         let comparison = match compare(desired, observed, id, object) {
             // The key on GitHub belongs to the pair that this plan replaces.
-            Comparison::Same | Comparison::Differs(Change::Update { .. })
+            Comparison::Same | Comparison::Differs(Change::Update(_))
                 if matches!(id, ObjectId::DeployKey { .. }) && plan.makes_a_key_pair() =>
             {
-                Comparison::Differs(Change::Create(object.clone()))
+                Comparison::Differs(Change::Create)
             }
             comparison => comparison,
         };
@@ -244,13 +259,15 @@ pub fn of_tenant(before: Option<&Desired>, desired: &Desired, observed: &Observe
             ownership: Ownership::Ours,
         } = sighting
         {
-            let change = Change::Remove(object.clone());
+            let change = Change::Remove(Box::new(object.clone()));
             plan.steps
                 .push(step(before, None, observed, desired, id, change));
         }
     }
     plan.problems.sort();
     plan.problems.dedup();
+    plan.steps.shrink_to_fit();
+    plan.digest = fingerprint::of_steps(&desired.tenant, &plan.steps, &desired.objects);
     plan.action = action(&plan, desired, observed);
     plan
 }
@@ -278,15 +295,15 @@ fn compare(desired: &Desired, observed: &Observed, id: &ObjectId, wanted: &Objec
             format!("{} `{id}` cannot be read: {reason}", id.noun()),
             "nothing of this tenant is changed while that is so",
         ),
-        Some(Sighting::Absent) => Comparison::Differs(Change::Create(wanted.clone())),
+        Some(Sighting::AsWanted) => Comparison::Same,
+        Some(Sighting::Absent) => Comparison::Differs(Change::Create),
         Some(Sighting::Present { object, ownership }) => {
             let fields = fields::between(object, wanted);
-            let to = wanted.clone();
             match ownership {
                 Ownership::Ours if fields.is_empty() => Comparison::Same,
-                Ownership::Ours => Comparison::Differs(Change::Update { to, fields }),
+                Ownership::Ours => Comparison::Differs(Change::Update(fields)),
                 Ownership::Offered if desired.adopts.contains(id) => {
-                    Comparison::Differs(Change::Adopt { to, fields })
+                    Comparison::Differs(Change::Adopt(fields))
                 }
                 Ownership::Offered => wrong(
                     format!(

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::desired::{Objects, Wish};
 use crate::names::TenantName;
 use crate::object::ObjectId;
 use crate::observed::{Facts, Note, Problem};
@@ -18,6 +19,8 @@ pub struct Report {
 #[derive(Debug, Clone)]
 pub struct TenantReport {
     pub action: TenantAction,
+    /// From which follows what was made of the objects.
+    pub wish: Option<Wish>,
     /// In the order of work.
     pub outcomes: Vec<(Step, Outcome)>,
     pub problems: Vec<Problem>,
@@ -34,7 +37,7 @@ pub enum Outcome {
     },
     /// Not tried, because an earlier step of the same tenant failed.
     Skipped {
-        because: ObjectId,
+        because: Box<ObjectId>,
     },
     Held(Hold),
 }
@@ -134,6 +137,12 @@ impl TenantReport {
         self.outcomes
             .sort_by(|(one, _), (two, _)| one.id.cmp(&two.id));
         self.problems = again.problems;
+        self.wish = again.wish;
+    }
+
+    /// What the steps make of the objects.
+    pub fn wanted(&self) -> Objects {
+        self.wish.as_ref().map(Wish::objects).unwrap_or_default()
     }
 
     pub fn verdict(&self) -> Verdict {

@@ -42,8 +42,11 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// What the settings say, with this cluster.
-    pub fn of(args: &ServeArgs, cluster: kubernetes::Writer) -> anyhow::Result<Self> {
+    /// What the settings say, with a cluster that is connected to once they are found in order.
+    pub async fn of(
+        args: &ServeArgs,
+        cluster: impl Future<Output = anyhow::Result<kubernetes::Writer>>,
+    ) -> anyhow::Result<Self> {
         let github = &args.github;
         let setup = Setup {
             control_repos: args.control_repos()?,
@@ -61,7 +64,7 @@ impl Parts {
         Ok(Self {
             github: GitHub::new(&github.app()?)?,
             webhook_secret: args.webhook_secret()?,
-            cluster,
+            cluster: cluster.await?,
             setup,
             listen: args.listen,
             admin_listen: args.admin_listen,

@@ -22,6 +22,7 @@ mod tree;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +43,7 @@ pub struct Tenants {
     pub protected_namespaces: Vec<String>,
     pub max_removals_per_merge: usize,
     pub lockdown: Lockdown,
-    pub tenants: BTreeMap<TenantName, Tenant>,
+    pub tenants: BTreeMap<TenantName, Arc<Tenant>>,
 }
 
 words! {
@@ -65,7 +66,8 @@ pub struct Tenant {
     pub renamed_from: Option<TenantName>,
     pub repository: RepositorySettings,
     pub teams: BTreeMap<TeamSlug, TeamSettings>,
-    pub namespaces: BTreeMap<NamespaceName, NamespaceSettings>,
+    /// Boxed, because the smallest map has room for eleven.
+    pub namespaces: BTreeMap<NamespaceName, Box<NamespaceSettings>>,
     /// `ClusterRole` of Flux in workload namespaces: `admin`, `edit` or another; never `cluster-admin`.
     pub reconciler_role: String,
     pub deploy_key: DeployKeySettings,

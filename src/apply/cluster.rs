@@ -50,7 +50,7 @@ impl Work<'_> {
             commit: applied["spec"]["commit"]
                 .as_str()
                 .unwrap_or_default()
-                .to_owned(),
+                .into(),
             created_at: self.hands.now,
             repository: None,
             key: None,

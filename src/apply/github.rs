@@ -25,12 +25,12 @@ impl Work<'_> {
         change: &Change,
     ) -> Result<(), Failure> {
         match change {
-            Change::Create(_) => {
+            Change::Create => {
                 let default_branch = self.create(name, to).await?;
                 self.first_commit(name, to, default_branch.as_deref()).await
             }
-            Change::Update { fields, .. } | Change::Adopt { fields, .. } => {
-                if let Change::Adopt { .. } = change {
+            Change::Update(fields) | Change::Adopt(fields) => {
+                if let Change::Adopt(_) = change {
                     self.known.repository = self.known.offered.take();
                 }
                 self.remember_repository().await?;

@@ -1,5 +1,8 @@
 //! A control repo, looked up: its default branch, and the installations that act for it.
 
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
 use anyhow::{Context as _, bail};
 
 use super::Bot;
@@ -21,7 +24,37 @@ pub(super) struct Control {
 pub(super) struct Target {
     pub reader: Reader,
     pub writer: Writer,
-    pub surroundings: Surroundings,
+    pub surroundings: Arc<Surroundings>,
+}
+
+/// GitHub's host keys as lines of `known_hosts`. They change once in years, and are asked for again after a while.
+#[derive(Default)]
+pub(super) struct KnownHosts(Mutex<Option<(Instant, String)>>);
+
+impl KnownHosts {
+    const FRESH: Duration = Duration::from_hours(1);
+
+    pub(super) async fn of(&self, target: &Target) -> anyhow::Result<String> {
+        if let Some((_, lines)) = self
+            .told()
+            .as_ref()
+            .filter(|(at, _)| at.elapsed() < Self::FRESH)
+        {
+            return Ok(lines.clone());
+        }
+        let keys = target.reader.host_keys().await;
+        let keys = keys.context("ask GitHub for its SSH host keys")?;
+        let host = &target.surroundings.git_host;
+        let lines: String = keys.iter().map(|key| format!("{host} {key}\n")).collect();
+        *self.told() = Some((Instant::now(), lines.clone()));
+        Ok(lines)
+    }
+
+    fn told(&self) -> MutexGuard<'_, Option<(Instant, String)>> {
+        self.0
+            .lock()
+            .expect("no code panics while it holds the host keys")
+    }
 }
 
 impl Bot {
@@ -123,12 +156,20 @@ impl Bot {
         Ok(Target {
             reader: self.shared.github.reader(installation),
             writer: self.shared.github.writer(installation),
-            surroundings: Surroundings {
-                organization: organization.clone(),
-                control_repository: control.repository.clone(),
-                cluster: self.shared.setup.cluster.clone(),
-                git_host: self.shared.setup.git_host.clone(),
-            },
+            surroundings: self.surroundings(control, organization),
+        })
+    }
+
+    pub(super) fn surroundings(
+        &self,
+        control: &Control,
+        organization: &Login,
+    ) -> Arc<Surroundings> {
+        Arc::new(Surroundings {
+            organization: organization.clone(),
+            control_repository: control.repository.clone(),
+            cluster: self.shared.setup.cluster.clone(),
+            git_host: self.shared.setup.git_host.clone(),
         })
     }
 

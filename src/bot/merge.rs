@@ -1,6 +1,7 @@
 //! Makes live what the default branch wants, and says what came of it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 
@@ -8,14 +9,13 @@ use crate::apply::{self, Hands};
 use crate::bot::control::{Control, Target};
 use crate::bot::job::{Reconcile, pause};
 use crate::bot::pull_request::{lines, missing_file};
-use crate::bot::reporting::{Concluded, Saying, conclusion, in_api_words};
+use crate::bot::reporting::{Beginning, Concluded, Saying, conclusion, in_api_words};
 use crate::bot::{APPLY_CHECK, Bot, Job, PLAN_CHECK, Work};
-use crate::compare::{self, Draft, File as Soundness, Scope};
+use crate::compare::{self, Draft, File as Soundness, Scope, Wanted};
 use crate::github::{CheckRun, MergedPull};
 use crate::names::TenantName;
 use crate::object::ObjectId;
-use crate::observe;
-use crate::observed::Memory;
+use crate::observe::{self, Memories};
 use crate::plan::{self, Consent, Effect, Plan, Promise};
 use crate::queue::Next;
 use crate::render::annotations::{self, File};
@@ -51,12 +51,10 @@ impl Bot {
                 control.repository
             )
         })?;
-        let round = self.round(control, &tip, wanted).await?;
         let path = &self.shared.setup.tenants_file;
-        let text = self
-            .reader(control)
-            .file(&control.repository, path, &tip)
-            .await?;
+        let reader = self.reader(control);
+        let text = async { anyhow::Ok(reader.file(&control.repository, path, &tip).await?) };
+        let (round, text) = tokio::try_join!(self.round(control, &tip, wanted), text)?;
         let Some(text) = text else {
             let missing = [missing_file(path)];
             return self
@@ -64,12 +62,12 @@ impl Bot {
                 .await;
         };
         let parsed = self.parse(control, &text);
-        let findings = self.findings(control, &parsed).await?;
+        let (memories, findings) = self.findings(control, &parsed).await?;
         if !findings.is_empty() {
             let file = File { path, text: &text };
             return self.refuse(&round, &findings, &file, wanted).await;
         }
-        let report = match self.make_live(&round, &parsed, wanted).await {
+        let report = match self.make_live(&round, &parsed, memories, wanted).await {
             Ok(report) => report,
             Err(error) => {
                 self.fail(&round, &error).await?;
@@ -90,23 +88,31 @@ impl Bot {
         Ok(self.next(control, &report, wanted))
     }
 
-    /// What is wrong in the file by itself, and against what was accepted before.
+    /// What is remembered, and what is wrong in the file by itself and against what was accepted before.
     async fn findings(
         &self,
         control: &Control,
         parsed: &Parsed,
-    ) -> anyhow::Result<Vec<Diagnostic>> {
+    ) -> anyhow::Result<(Memories, Vec<Diagnostic>)> {
         if !parsed.findings.is_empty() {
-            return Ok(parsed.findings.clone());
+            return Ok((Memories::new(), parsed.findings.clone()));
         }
-        let memories = observe::memories(self.shared.cluster.reader()).await?;
-        // What a tenant that is gone from the file still holds is said of the one that wants it.
-        let wanted = |memory: &Memory| parsed.sound.tenants.contains_key(&memory.entry.name);
-        let of_this_repo = memories.into_values().flatten().filter(wanted);
-        let of_this_repo =
-            of_this_repo.filter(|memory| memory.control_repository == control.repository);
-        let accepted = of_this_repo.map(|memory| (memory.entry.name.clone(), memory.entry));
-        Ok(tenants::moved_namespaces(&accepted.collect(), parsed))
+        let memories = self.memories(control, parsed).await?;
+        let accepted = memories.iter().filter_map(|(name, remembered)| {
+            let memory = &remembered.as_ref().ok()?.memory;
+            // What a tenant that is gone from the file still holds is said of the one that wants it.
+            let matters = memory.control_repository == control.repository
+                && parsed.sound.tenants.contains_key(name);
+            matters.then(|| (name.clone(), Arc::clone(&memory.entry)))
+        });
+        let findings = tenants::moved_namespaces(&accepted.collect(), parsed);
+        Ok((memories, findings))
+    }
+
+    async fn memories(&self, control: &Control, parsed: &Parsed) -> anyhow::Result<Memories> {
+        let surroundings = self.surroundings(control, &parsed.sound.organization);
+        let cluster = self.shared.cluster.reader();
+        Ok(observe::memories(cluster, &surroundings, &parsed.sound).await?)
     }
 
     async fn round<'a>(
@@ -115,8 +121,6 @@ impl Bot {
         tip: &'a str,
         wanted: &Reconcile,
     ) -> anyhow::Result<Round<'a>> {
-        let reader = self.reader(control);
-        let check = self.check(control, tip, APPLY_CHECK).await?;
         for commit in wanted.commits.iter().filter(|commit| *commit != tip) {
             let text = check::superseded_check(tip);
             self.conclude_check(control, Concluded::new(APPLY_CHECK, commit, text))
@@ -125,7 +129,10 @@ impl Bot {
         let mut commits = wanted.commits.clone();
         commits.retain(|commit| commit != tip);
         commits.push(tip.to_owned());
-        let pulls = reader.pulls_with(&control.repository, &commits).await?;
+        let reader = self.reader(control);
+        let pulls = async { anyhow::Ok(reader.pulls_with(&control.repository, &commits).await?) };
+        let check = self.check(control, tip, APPLY_CHECK);
+        let (check, pulls) = tokio::try_join!(check, pulls)?;
         Ok(Round {
             control,
             tip,
@@ -139,6 +146,7 @@ impl Bot {
         &self,
         round: &Round<'_>,
         parsed: &Parsed,
+        memories: Memories,
         wanted: &Reconcile,
     ) -> anyhow::Result<Report> {
         let target = self
@@ -150,11 +158,14 @@ impl Bot {
             Scope::Changed
         };
         let mut waits = self.shared.setup.pace.tries.iter();
-        let mut report = Report::default();
+        let (mut memories, mut report) = (memories, Report::default());
         loop {
-            let eyes = self.eyes(&target);
-            let draft =
-                compare::tenants(eyes, &parsed.sound, Soundness::Sound, scope, round.tip).await?;
+            let file = Wanted {
+                tenants: &parsed.sound,
+                file: Soundness::Sound,
+                commit: round.tip,
+            };
+            let draft = compare::tenants(self.eyes(&target), file, memories, scope).await?;
             report.absorb(self.apply(round, &target, draft, parsed).await?);
             let worth_it = report.worth_retrying().next().is_some();
             match waits.next().filter(|_| worth_it) {
@@ -162,6 +173,7 @@ impl Bot {
                 None => return Ok(report),
             }
             scope = Scope::Changed;
+            memories = self.memories(round.control, parsed).await?;
         }
     }
 
@@ -181,7 +193,7 @@ impl Bot {
             matches!(step.id, ObjectId::Credentials { .. }) && step.hold.is_none()
         });
         let known_hosts = if makes_keys {
-            self.known_hosts(target).await?
+            self.shared.known_hosts.of(target).await?
         } else {
             String::new()
         };
@@ -194,17 +206,6 @@ impl Bot {
             now: super::now(),
         };
         Ok(apply::run(hands, plan, draft.known).await)
-    }
-
-    /// GitHub's own host keys, one per line, as `known_hosts` has them.
-    async fn known_hosts(&self, target: &Target) -> anyhow::Result<String> {
-        let keys = target
-            .reader
-            .host_keys()
-            .await
-            .context("ask GitHub for its SSH host keys")?;
-        let host = &target.surroundings.git_host;
-        Ok(keys.iter().map(|key| format!("{host} {key}\n")).collect())
     }
 
     /// What the plan comments of the merged pull requests announced; asked for only where it matters.
@@ -233,7 +234,12 @@ impl Bot {
         plan: &Plan,
         parsed: &Parsed,
     ) -> anyhow::Result<()> {
-        self.begin(round.control, round.tip, APPLY_CHECK, "Applying")
+        let applying = Beginning {
+            name: APPLY_CHECK,
+            head: round.tip,
+            title: "Applying",
+        };
+        self.begin_after(round.control, applying, round.check.as_ref())
             .await?;
         let lines = lines(parsed);
         for pull in &round.pulls {

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::bot::control::Control;
-use crate::bot::reporting::{Concluded, Saying, conclusion};
+use crate::bot::reporting::{Beginning, Concluded, Saying, conclusion};
 use crate::bot::{Bot, Job, PLAN_CHECK, Work};
-use crate::compare::{self, File as Soundness, Scope};
+use crate::compare::{self, File as Soundness, Scope, Wanted};
 use crate::github::{Conclusion, Mergeable, Pull};
 use crate::names::TenantName;
+use crate::observe;
 use crate::plan::{self, Plan};
 use crate::queue::Next;
 use crate::render::annotations::{self, File};
@@ -155,13 +156,12 @@ impl Bot {
                 )
                 .await;
         }
-        self.begin(
-            control,
-            &pull.head_sha,
-            PLAN_CHECK,
-            "Waiting for GitHub's merge commit",
-        )
-        .await?;
+        let waiting = Beginning {
+            name: PLAN_CHECK,
+            head: &pull.head_sha,
+            title: "Waiting for GitHub's merge commit",
+        };
+        self.begin(control, waiting).await?;
         let work = Work::Plan {
             number: pull.number,
             looks: looks + 1,
@@ -201,8 +201,12 @@ impl Bot {
                 .conclude(control, commits.head, commits.pull, outlook)
                 .await;
         }
-        self.begin(control, commits.head, PLAN_CHECK, "Planning")
-            .await?;
+        let planning = Beginning {
+            name: PLAN_CHECK,
+            head: commits.head,
+            title: "Planning",
+        };
+        self.begin(control, planning).await?;
         let outlook = match self
             .outlook(control, &commits, before.as_deref(), after.as_deref())
             .await
@@ -238,8 +242,11 @@ impl Bot {
             ));
         };
         let parsed = self.parse(control, text);
+        let base_lines = lines(&before);
         let mut findings = parsed.findings.clone();
         findings.extend(tenants::moved_namespaces(&before.sound.tenants, &parsed));
+        // A large file is not held twice while the world is looked at.
+        drop(before);
         findings.sort_by_key(|finding| finding.span.start);
         let soundness = if findings.is_empty() {
             Soundness::Sound
@@ -255,7 +262,7 @@ impl Bot {
         if soundness == Soundness::HasErrors {
             return Ok(self.impossible(commits, &findings, &file, &plan, &parsed));
         }
-        Ok(self.possible(commits, &plan, &parsed, &before, &file))
+        Ok(self.possible(commits, &plan, &parsed, &base_lines, &file))
     }
 
     async fn plan(
@@ -267,14 +274,13 @@ impl Bot {
     ) -> anyhow::Result<Plan> {
         let target = self.target(control, &parsed.sound.organization).await?;
         let eyes = self.eyes(&target);
-        let draft = compare::tenants(
-            eyes,
-            &parsed.sound,
-            soundness,
-            Scope::Changed,
-            commits.result,
-        )
-        .await?;
+        let memories = observe::memories(eyes.cluster, eyes.surroundings, &parsed.sound).await?;
+        let wanted = Wanted {
+            tenants: &parsed.sound,
+            file: soundness,
+            commit: commits.result,
+        };
+        let draft = compare::tenants(eyes, wanted, memories, Scope::Changed).await?;
         Ok(plan::foresee(draft.plan))
     }
 
@@ -283,11 +289,11 @@ impl Bot {
         commits: &Commits<'_>,
         plan: &Plan,
         parsed: &Parsed,
-        before: &Parsed,
+        base_lines: &BTreeMap<TenantName, usize>,
         file: &File<'_>,
     ) -> Outlook {
-        let (lines, base_lines) = (lines(parsed), lines(before));
-        let setting = self.setting(commits, &lines, &base_lines);
+        let lines = lines(parsed);
+        let setting = self.setting(commits, &lines, base_lines);
         let comment = match comment::plan_comment(plan, &setting) {
             Some(comment) => Saying::New(comment),
             None => Saying::Quiet(comment::nothing_comment(&setting)),

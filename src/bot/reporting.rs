@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use super::Bot;
 use super::control::Control;
-use crate::github::{Annotation, CheckRun, Conclusion, Level, NewCheck, Output, Progress};
+use crate::github::{Annotation, CheckRun, Conclusion, Error, Level, NewCheck, Output, Progress};
 use crate::names::FullName;
 use crate::render::annotations::{self, Level as Wanted};
 use crate::render::check::{self, CheckText};
@@ -20,6 +20,31 @@ pub(super) struct Concluded<'a> {
     /// The fingerprint of the plan that it shows.
     pub fingerprint: Option<String>,
     pub annotations: Vec<annotations::Annotation>,
+}
+
+/// A check that is to be shown in progress.
+#[derive(Clone, Copy)]
+pub(super) struct Beginning<'a> {
+    pub name: &'static str,
+    pub head: &'a str,
+    pub title: &'a str,
+}
+
+impl Beginning<'_> {
+    fn check(&self) -> NewCheck {
+        let output = Output {
+            title: self.title.to_owned(),
+            summary: format!("{}.", escape::message(self.title)),
+            ..Output::default()
+        };
+        NewCheck {
+            name: self.name.to_owned(),
+            head_sha: self.head.to_owned(),
+            external_id: None,
+            progress: Progress::InProgress,
+            output,
+        }
+    }
 }
 
 /// What there is to say on a pull request.
@@ -40,6 +65,18 @@ impl Begun {
         self.0
             .lock()
             .expect("no code panics while it holds the check runs")
+    }
+}
+
+/// The comments that this process has written or found, so that it need not look for them again.
+#[derive(Default)]
+pub(super) struct Comments(Mutex<BTreeMap<(FullName, u64), u64>>);
+
+impl Comments {
+    fn of_pulls(&self) -> MutexGuard<'_, BTreeMap<(FullName, u64), u64>> {
+        self.0
+            .lock()
+            .expect("no code panics while it holds the comments")
     }
 }
 
@@ -74,35 +111,43 @@ impl Bot {
     pub(super) async fn begin(
         &self,
         control: &Control,
-        head: &str,
-        name: &'static str,
-        title: &str,
+        beginning: Beginning<'_>,
     ) -> anyhow::Result<()> {
-        let key = (control.repository.clone(), head.to_owned(), name);
-        if self.shared.begun.runs().contains_key(&key) {
+        if self.has_begun(control, &beginning) {
             return Ok(());
         }
+        let Beginning { head, name, .. } = beginning;
         let existing = self.check(control, head, name).await?;
-        if let Some(run) = existing.filter(|run| !is_completed(run)) {
-            self.shared.begun.runs().insert(key, run.id);
+        self.begin_after(control, beginning, existing.as_ref())
+            .await
+    }
+
+    /// The same where the newest check before it is known already.
+    pub(super) async fn begin_after(
+        &self,
+        control: &Control,
+        beginning: Beginning<'_>,
+        existing: Option<&CheckRun>,
+    ) -> anyhow::Result<()> {
+        if self.has_begun(control, &beginning) {
             return Ok(());
         }
-        let output = Output {
-            title: title.to_owned(),
-            summary: format!("{}.", escape::message(title)),
-            ..Output::default()
+        let id = if let Some(run) = existing.filter(|run| !is_completed(run)) {
+            run.id
+        } else {
+            let reporter = self.reporter(control);
+            reporter.create_check(&beginning.check()).await?
         };
-        let (name, head_sha) = (name.to_owned(), head.to_owned());
-        let check = NewCheck {
-            name,
-            head_sha,
-            external_id: None,
-            progress: Progress::InProgress,
-            output,
-        };
-        let id = self.reporter(control).create_check(&check).await?;
+        let Beginning { head, name, .. } = beginning;
+        let key = (control.repository.clone(), head.to_owned(), name);
         self.shared.begun.runs().insert(key, id);
         Ok(())
+    }
+
+    fn has_begun(&self, control: &Control, beginning: &Beginning<'_>) -> bool {
+        let Beginning { head, name, .. } = *beginning;
+        let key = (control.repository.clone(), head.to_owned(), name);
+        self.shared.begun.runs().contains_key(&key)
     }
 
     /// The run in progress that is to be concluded, if there is one.
@@ -181,17 +226,28 @@ impl Bot {
             Saying::Nothing => return Ok(()),
         };
         let reporter = self.reporter(control);
-        match reporter
-            .find_comment(number, MARKER, &self.shared.app.bot_login())
-            .await?
-        {
-            Some(comment) if comment.body == *text => {}
-            Some(comment) => reporter.update_comment(comment.id, text).await?,
-            None if create => {
-                reporter.create_comment(number, text).await?;
+        let pull = (control.repository.clone(), number);
+        let known = self.shared.comments.of_pulls().get(&pull).copied();
+        if let Some(id) = known {
+            match reporter.update_comment(id, text).await {
+                // Somebody has deleted it.
+                Err(Error::NotFound { .. }) => {}
+                answer => return Ok(answer?),
             }
-            None => {}
         }
+        let found = reporter
+            .find_comment(number, MARKER, &self.shared.app.bot_login())
+            .await?;
+        let id = match found {
+            Some(comment) if comment.body == *text => comment.id,
+            Some(comment) => {
+                reporter.update_comment(comment.id, text).await?;
+                comment.id
+            }
+            None if create => reporter.create_comment(number, text).await?,
+            None => return Ok(()),
+        };
+        self.shared.comments.of_pulls().insert(pull, id);
         Ok(())
     }
 }

@@ -1,16 +1,17 @@
 //! `tenantry plan`: a file against what is live, all tenants of it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
 
 use crate::cli::Output;
-use crate::compare::{self, File, Scope};
+use crate::compare::{self, File, Scope, Wanted};
 use crate::config::GitHubArgs;
 use crate::kubernetes;
 use crate::names::FullName;
-use crate::observe::Eyes;
+use crate::observe::{self, Eyes};
 use crate::plan::{self, Plan};
 use crate::render::{comment, json, tree};
 use crate::surroundings::Surroundings;
@@ -61,19 +62,24 @@ async fn plan(args: &PlanArgs, parsed: &Parsed) -> anyhow::Result<Plan> {
     let organization = &parsed.sound.organization;
     let reader = super::github_reader(&args.github, organization).await?;
     let (cluster, _) = kubernetes::connect().await?;
-    let surroundings = Surroundings {
+    let surroundings = Arc::new(Surroundings {
         organization: organization.clone(),
         control_repository: args.repository.clone(),
         cluster: args.github.cluster.clone(),
         git_host: args.github.git_host(),
-    };
+    });
     let eyes = Eyes {
         github: &reader,
         cluster: &cluster,
         surroundings: &surroundings,
     };
-    let draft =
-        compare::tenants(eyes, &parsed.sound, File::Sound, Scope::Everything, "local").await?;
+    let memories = observe::memories(&cluster, &surroundings, &parsed.sound).await?;
+    let wanted = Wanted {
+        tenants: &parsed.sound,
+        file: File::Sound,
+        commit: "local",
+    };
+    let draft = compare::tenants(eyes, wanted, memories, Scope::Everything).await?;
     Ok(plan::foresee(draft.plan))
 }
 

@@ -8,8 +8,8 @@ use crate::kubernetes;
 use crate::serve::{self, Parts};
 
 pub async fn run(args: ServeArgs) -> anyhow::Result<u8> {
-    let (_, cluster) = kubernetes::connect().await?;
-    let parts = Parts::of(&args, cluster)?;
+    let cluster = async { Ok(kubernetes::connect().await?.1) };
+    let parts = Parts::of(&args, cluster).await?;
     let mut terminated = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
     let app = serve::start(parts).await?;
     tokio::select! {

@@ -1,135 +1,97 @@
 //! The Kubernetes half of looking.
+//!
+//! Each kind is listed, and each object of it is compared with what is wanted as it comes: one that is so is ticked off,
+//! any other is kept. So room is needed for the differences, however many tenants there are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Mutex, PoisonError};
 
 use futures::future::try_join_all;
-use jiff::Timestamp;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde_json::Value;
 
-use super::{LISTED, Seen, Subject, place_of_namespace};
+use super::mark::{self, Mark};
+use super::{LISTED, Seen, Subject, let_others_run, place_of_namespace};
+use crate::desired::Desired;
 use crate::flux::{ADOPT, ControlNamespace, INSTANCE, MANAGED_BY, SYNC};
 use crate::keys;
 use crate::kubernetes::{Error, Reader, StoredKey};
 use crate::names::TenantName;
-use crate::object::{Credentials, Fingerprint, Kind, ManifestId, Object, ObjectId};
-use crate::observed::{Accepted, Memory, Ownership, Progress, RememberedRepository, Sighting};
+use crate::object::{Credentials, Kind, ManifestId, Object, ObjectId};
+use crate::observed::{Ownership, Sighting};
+use crate::tenants::NamespaceSettings;
 use crate::tenants::diagnostic::Place;
 
 /// Above so many tenants a kind is listed whole instead of by name: the selector travels in the URL.
 const NAMED_AT_MOST: usize = 50;
 
-/// Every tenant that is remembered in the cluster, by whichever control repo.
-pub type Memories = BTreeMap<TenantName, Result<Memory, String>>;
-
-/// Reads all Tenant objects. One that cannot be understood is kept as the reason why.
-pub async fn memories(cluster: &Reader) -> Result<Memories, Error> {
-    let found = cluster.list(Kind::Tenant, None).await?;
-    let named = found.into_iter().filter_map(|value| {
-        let name: TenantName = value["metadata"]["name"].as_str()?.parse().ok()?;
-        Some((name, memory(&value)))
-    });
-    Ok(named.collect())
-}
-
-fn memory(value: &Value) -> Result<Memory, String> {
-    let (spec, status) = (&value["spec"], &value["status"]);
-    let text = |value: &Value, what: &str| {
-        value
-            .as_str()
-            .map(str::to_owned)
-            .ok_or_else(|| format!("it has no {what}"))
-    };
-    let accepted = accepted(status);
-    let generation = value["metadata"]["generation"].as_i64();
-    let progress = match &accepted {
-        Some(accepted) if accepted.is_true && Some(accepted.generation) == generation => {
-            Progress::Finished
-        }
-        _ if status["onboardedAt"].is_string() => Progress::Unfinished,
-        _ => Progress::New,
-    };
-    let created = text(&value["metadata"]["creationTimestamp"], "creationTimestamp")?;
-    Ok(Memory {
-        entry: serde_json::from_value(spec["entry"].clone())
-            .map_err(|error| format!("spec.entry: {error}"))?,
-        control_repository: text(&spec["controlRepository"], "spec.controlRepository")?
-            .parse()
-            .map_err(|error| format!("spec.controlRepository {error}"))?,
-        commit: text(&spec["commit"], "spec.commit")?,
-        created_at: created
-            .parse::<Timestamp>()
-            .map_err(|error| format!("creationTimestamp: {error}"))?,
-        repository: repository(status),
-        key: status
-            .pointer("/deployKey/fingerprint")
-            .and_then(Value::as_str)
-            .map(|key| Fingerprint(key.to_owned())),
-        progress,
-        generation: generation.unwrap_or_default(),
-        accepted,
-    })
-}
-
-fn repository(status: &Value) -> Option<RememberedRepository> {
-    let full_name = status
-        .pointer("/repository/fullName")?
-        .as_str()?
-        .parse()
-        .ok()?;
-    let node_id = status.pointer("/repository/nodeId")?.as_str()?.to_owned();
-    Some(RememberedRepository { node_id, full_name })
-}
-
-fn accepted(status: &Value) -> Option<Accepted> {
-    let condition = status["conditions"]
-        .as_array()?
-        .iter()
-        .find(|condition| condition["type"] == "Accepted")?;
-    let text = |key: &str| condition[key].as_str().unwrap_or_default().to_owned();
-    Some(Accepted {
-        is_true: condition["status"] == "True",
-        reason: text("reason"),
-        message: text("message"),
-        generation: condition["observedGeneration"].as_i64().unwrap_or_default(),
-        since: text("lastTransitionTime").parse().ok(),
-    })
-}
+/// Objects of which each is asked for by itself, at the same time.
+const AT_ONCE: usize = 16;
 
 /// What the cluster answered, for all subjects together.
 pub(super) struct Cluster {
-    found: BTreeMap<TenantName, BTreeMap<ManifestId, Value>>,
-    /// Objects that do not carry our mark for the tenant, though the tenant wants one of that name.
+    lists: Lists,
+    /// Objects that no list held, though a tenant wants one of that name.
     unmarked: BTreeMap<ManifestId, Result<Value, String>>,
     /// Kinds that the server does not know: Flux is not installed.
     missing_kinds: Vec<Kind>,
     secrets: BTreeMap<TenantName, Result<Option<StoredKey>, String>>,
 }
 
+/// What the lists held, compared with what is wanted.
+struct Lists {
+    /// Every wanted object of the kinds that are listed, and whether it was there as it is wanted.
+    wanted: HashMap<Mark, bool>,
+    tenants: BTreeMap<TenantName, Found>,
+}
+
+/// What the lists held of one tenant.
+#[derive(Default)]
+struct Found {
+    /// How many objects are wanted, and how many of them are as they are wanted.
+    wanted: usize,
+    as_wanted: usize,
+    /// The others, as JSON.
+    otherwise: BTreeMap<ManifestId, Box<str>>,
+    has_control_namespace: bool,
+    ending_namespaces: Vec<String>,
+    /// How many objects the tenant's Kustomization owns.
+    inventory: Option<usize>,
+}
+
 pub(super) async fn look(
     cluster: &Reader,
     subjects: &BTreeMap<TenantName, Subject>,
 ) -> anyhow::Result<Cluster> {
-    let (lists, secrets) = tokio::join!(
-        lists(cluster, subjects),
-        try_join_all(subjects.iter().map(|subject| secret(cluster, subject)))
-    );
-    let (found, missing_kinds) = lists?;
+    let (lists, missing_kinds) = lists(cluster, subjects).await?;
     let mut result = Cluster {
-        found,
+        lists,
         unmarked: BTreeMap::new(),
         missing_kinds,
         secrets: BTreeMap::new(),
     };
+    let (mut secrets, mut objects) = (Vec::new(), Vec::new());
+    for (index, (name, subject)) in subjects.iter().enumerate() {
+        let_others_run(index).await;
+        match result.secret(name, subject) {
+            Secret::AsRemembered => {}
+            Secret::Absent => {
+                result.secrets.insert(name.clone(), Ok(None));
+            }
+            Secret::ToBeRead => secrets.push((name.clone(), subject.has_key())),
+        }
+        objects.extend(result.worth_a_second_look(name, subject));
+    }
+    let secrets = stream::iter(secrets)
+        .map(|(name, has_key)| read_secret(cluster, name, has_key))
+        .buffer_unordered(AT_ONCE);
+    let objects = stream::iter(objects)
+        .map(async |id| (cluster.get(&id).await, id))
+        .buffer_unordered(AT_ONCE);
+    let (secrets, objects) =
+        tokio::join!(secrets.try_collect::<Vec<_>>(), objects.collect::<Vec<_>>());
     result.secrets.extend(secrets?.into_iter().flatten());
-    let wanted: Vec<_> = subjects
-        .iter()
-        .flat_map(|(name, subject)| result.worth_a_second_look(name, subject))
-        .collect();
-    let looks = wanted.into_iter().map(|id| async move {
-        let answer = cluster.get(&id).await;
-        (id, answer)
-    });
-    for (id, answer) in futures::future::join_all(looks).await {
+    for (answer, id) in objects {
         match answer {
             Ok(Some(value)) => result.unmarked.insert(id, Ok(value)),
             Ok(None) => None,
@@ -139,134 +101,307 @@ pub(super) async fn look(
     Ok(result)
 }
 
-type Found = BTreeMap<TenantName, BTreeMap<ManifestId, Value>>;
-
+/// Lists every kind, and says which of them the server does not know.
 async fn lists(
     cluster: &Reader,
     subjects: &BTreeMap<TenantName, Subject>,
-) -> Result<(Found, Vec<Kind>), Error> {
+) -> Result<(Lists, Vec<Kind>), Error> {
     let names: Vec<TenantName> = subjects.keys().cloned().collect();
     let selected = Some(names.as_slice()).filter(|names| names.len() <= NAMED_AT_MOST);
-    let kinds = LISTED.iter().chain([&Kind::Tenant]);
-    let answers = kinds.map(|&kind| async move {
-        match cluster.list(kind, selected).await {
-            Err(Error::NotFound { .. }) => Ok((kind, None)),
-            answer => answer.map(|values| (kind, Some(values))),
+    let lists = Mutex::new(Lists::before(subjects).await);
+    let answers = LISTED.iter().map(|&kind| {
+        let lists = &lists;
+        let take = move |object| {
+            let mut lists = lists.lock().unwrap_or_else(PoisonError::into_inner);
+            lists.take(kind, &object);
+        };
+        async move {
+            match cluster.each(kind, selected, take).await {
+                Err(Error::NotFound { .. }) => Ok(Some(kind)),
+                answer => answer.map(|()| None),
+            }
         }
     });
-    let (mut found, mut missing) = (Found::new(), Vec::new());
-    for (kind, values) in try_join_all(answers).await? {
-        let Some(values) = values else {
-            missing.push(kind);
-            continue;
-        };
-        for value in values {
-            let Some((tenant, id)) = identify(kind, &value) else {
-                continue;
+    let missing = try_join_all(answers).await?.into_iter().flatten().collect();
+    let lists = lists.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let otherwise: usize = lists
+        .tenants
+        .values()
+        .map(|found| found.otherwise.len())
+        .sum();
+    tracing::debug!(wanted = lists.wanted.len(), otherwise, "listed");
+    Ok((lists, missing))
+}
+
+impl Lists {
+    /// What is wanted, and nothing found yet.
+    async fn before(subjects: &BTreeMap<TenantName, Subject>) -> Self {
+        let (mut wanted, mut tenants) = (HashMap::new(), BTreeMap::new());
+        for (index, (name, subject)) in subjects.iter().enumerate() {
+            let_others_run(index).await;
+            let desired = subject.desired(name);
+            let marks = marks(&desired).map(|(_, mark)| (mark, false));
+            let before = wanted.len();
+            wanted.extend(marks);
+            let found = Found {
+                wanted: wanted.len() - before,
+                ..Found::default()
             };
-            if subjects.contains_key(&tenant) {
-                found.entry(tenant).or_default().insert(id, value);
+            tenants.insert(name.clone(), found);
+        }
+        Self { wanted, tenants }
+    }
+
+    fn take(&mut self, kind: Kind, object: &Value) {
+        let labels = &object["metadata"]["labels"];
+        let tenant = labels[INSTANCE]
+            .as_str()
+            .and_then(|tenant| tenant.parse().ok());
+        let Some(tenant): Option<TenantName> = tenant else {
+            return;
+        };
+        let (Some(found), Some(id)) = (self.tenants.get_mut(&tenant), manifest_id(kind, object))
+        else {
+            return;
+        };
+        found.note(&tenant, &id, object);
+        let mark = Mark::of_found(&id, object);
+        match mark.and_then(|mark| self.wanted.get_mut(&mark)) {
+            Some(is_there) => {
+                found.as_wanted += usize::from(!*is_there);
+                *is_there = true;
+            }
+            None => {
+                found.otherwise.insert(id, kept(object));
             }
         }
     }
-    Ok((found, missing))
-}
 
-fn identify(kind: Kind, value: &Value) -> Option<(TenantName, ManifestId)> {
-    let metadata = &value["metadata"];
-    let tenant = metadata["labels"][INSTANCE].as_str()?.parse().ok()?;
-    let namespace = metadata["namespace"].as_str().map(str::to_owned);
-    Some((
-        tenant,
-        ManifestId {
-            kind,
-            namespace,
-            name: metadata["name"].as_str()?.to_owned(),
-        },
-    ))
-}
-
-/// The Secret of a tenant that wants one and whose Secret is not known to be in order.
-async fn secret(
-    cluster: &Reader,
-    (name, subject): (&TenantName, &Subject),
-) -> Result<Option<(TenantName, Result<Option<StoredKey>, String>)>, Error> {
-    let wants_one = subject
-        .desired
-        .objects
-        .keys()
-        .any(|id| matches!(id, ObjectId::Credentials { .. }));
-    let known = subject
-        .memory
-        .as_ref()
-        .is_some_and(|memory| memory.key.is_some() && memory.progress == Progress::Finished);
-    let unchanged = subject.memory.as_ref().map(|memory| &memory.entry) == subject.entry.as_ref();
-    if !wants_one || (known && unchanged) {
-        return Ok(None);
+    /// Whether everything that is wanted of the tenant was listed as it is wanted.
+    fn is_complete(&self, tenant: &TenantName) -> bool {
+        let found = self.tenants.get(tenant);
+        found.is_some_and(|found| found.as_wanted == found.wanted)
     }
-    let namespace = ControlNamespace::of(name).to_string();
-    // A Secret is readable only in a control namespace that is ours and therefore has our binding.
-    match cluster.credentials(&namespace).await {
-        Ok(key) => Ok(Some((name.clone(), Ok(key)))),
-        // Without our binding, which the plan restores: then what is remembered has to do.
-        Err(Error::Forbidden { .. })
-            if subject
-                .memory
-                .as_ref()
-                .is_some_and(|memory| memory.key.is_some()) =>
-        {
-            Ok(None)
+
+    fn holds(&self, tenant: &TenantName, id: &ManifestId, mark: Mark) -> bool {
+        let found = self.tenants.get(tenant);
+        self.is_as_wanted(mark) || found.is_some_and(|found| found.otherwise.contains_key(id))
+    }
+
+    fn has_control_namespace(&self, tenant: &TenantName) -> bool {
+        let found = self.tenants.get(tenant);
+        found.is_some_and(|found| found.has_control_namespace)
+    }
+
+    fn is_as_wanted(&self, mark: Mark) -> bool {
+        self.wanted.get(&mark) == Some(&true)
+    }
+}
+
+impl Found {
+    /// Facts of an object that matter though nothing of it differs.
+    fn note(&mut self, tenant: &TenantName, id: &ManifestId, object: &Value) {
+        let control = ControlNamespace::of(tenant).to_string();
+        match id.kind {
+            Kind::Namespace => {
+                self.has_control_namespace |= id.name == control;
+                // Nothing can be made in a namespace that is ending.
+                if object["metadata"]["deletionTimestamp"].is_string() {
+                    self.ending_namespaces.push(id.name.clone());
+                }
+            }
+            Kind::Kustomization if id.name == SYNC && id.namespace.as_ref() == Some(&control) => {
+                let entries = object.pointer("/status/inventory/entries");
+                self.inventory = entries.and_then(Value::as_array).map(Vec::len);
+            }
+            Kind::Tenant
+            | Kind::LimitRange
+            | Kind::ResourceQuota
+            | Kind::NetworkPolicy
+            | Kind::ServiceAccount
+            | Kind::RoleBinding
+            | Kind::GitRepository
+            | Kind::Kustomization => {}
         }
-        Err(Error::Forbidden { .. }) => Ok(Some((name.clone(), Ok(None)))),
+    }
+}
+
+/// The wanted objects of the kinds that are listed.
+fn marks(desired: &Desired) -> impl Iterator<Item = (&ManifestId, Mark)> {
+    desired
+        .objects
+        .iter()
+        .filter_map(|(id, object)| match (id, object) {
+            (ObjectId::Manifest(id), Object::Manifest(manifest)) if LISTED.contains(&id.kind) => {
+                Some((id, Mark::of_wanted(id, manifest)))
+            }
+            _ => None,
+        })
+}
+
+fn manifests(desired: &Desired) -> impl Iterator<Item = &ManifestId> {
+    desired.objects.keys().filter_map(|id| match id {
+        ObjectId::Manifest(id) => Some(id),
+        ObjectId::Repository(_)
+        | ObjectId::TeamAccess { .. }
+        | ObjectId::Collaborator { .. }
+        | ObjectId::Credentials { .. }
+        | ObjectId::DeployKey { .. }
+        | ObjectId::StrangeKey { .. } => None,
+    })
+}
+
+fn manifest_id(kind: Kind, object: &Value) -> Option<ManifestId> {
+    let metadata = &object["metadata"];
+    Some(ManifestId {
+        kind,
+        namespace: metadata["namespace"].as_str().map(str::to_owned),
+        name: metadata["name"].as_str()?.to_owned(),
+    })
+}
+
+/// An object as far as it is compared with what is wanted: without its status, and without what others own of it.
+pub(super) fn kept(object: &Value) -> Box<str> {
+    let mut kept = object.clone();
+    if let Value::Object(kept) = &mut kept {
+        kept.remove("status");
+    }
+    if let Some(Value::Array(managers)) = kept.pointer_mut("/metadata/managedFields") {
+        managers.retain(mark::is_ours);
+    }
+    kept.to_string().into()
+}
+
+fn restored(kept: &str) -> Value {
+    serde_json::from_str(kept).expect("it was written as JSON")
+}
+
+/// What has to be done to know a tenant's Secret.
+enum Secret {
+    /// None is wanted, or what is remembered of it stands.
+    AsRemembered,
+    Absent,
+    ToBeRead,
+}
+
+/// A Secret is readable only in a control namespace that is ours and therefore has our binding.
+async fn read_secret(
+    cluster: &Reader,
+    name: TenantName,
+    has_key: bool,
+) -> Result<Option<(TenantName, Result<Option<StoredKey>, String>)>, Error> {
+    let namespace = ControlNamespace::of(&name).to_string();
+    match cluster.credentials(&namespace).await {
+        Ok(key) => Ok(Some((name, Ok(key)))),
+        // Without our binding, which the plan restores: then what is remembered has to do.
+        Err(Error::Forbidden { .. }) if has_key => Ok(None),
+        Err(Error::Forbidden { .. }) => Ok(Some((name, Ok(None)))),
         Err(error @ Error::Unavailable { .. }) => Err(error),
-        Err(error) => Ok(Some((name.clone(), Err(error.to_string())))),
+        Err(error) => Ok(Some((name, Err(error.to_string())))),
     }
 }
 
 impl Cluster {
+    fn secret(&self, name: &TenantName, subject: &Subject) -> Secret {
+        let wants_one = |desired: &Desired| {
+            let mut ids = desired.objects.keys();
+            ids.any(|id| matches!(id, ObjectId::Credentials { .. }))
+        };
+        if subject.has_key() && subject.is_finished() || !wants_one(&subject.desired(name)) {
+            Secret::AsRemembered
+        } else if self.lists.has_control_namespace(name) {
+            Secret::ToBeRead
+        } else {
+            Secret::Absent
+        }
+    }
+
     /// Wanted objects that no list held, where there may be one of the same name that is not ours.
     fn worth_a_second_look(&self, name: &TenantName, subject: &Subject) -> Vec<ManifestId> {
-        let found = self.found.get(name);
-        let has = |id: &ManifestId| found.is_some_and(|found| found.contains_key(id));
+        if self.lists.is_complete(name) && subject.memory.is_some() {
+            return Vec::new();
+        }
+        let desired = subject.desired(name);
+        let listed: BTreeSet<&ManifestId> = marks(&desired)
+            .filter(|(id, mark)| self.lists.holds(name, id, *mark))
+            .map(|(id, _)| id)
+            .collect();
         let namespace_is_there = |namespace: &str| {
-            has(&ManifestId {
-                kind: Kind::Namespace,
-                namespace: None,
-                name: namespace.to_owned(),
-            }) || subject.entry.as_ref().is_some_and(|entry| {
-                entry
-                    .namespaces
+            let adopted = |settings: &NamespaceSettings| settings.adopt;
+            let entry = subject.entry().and_then(|entry| {
+                let mut namespaces = entry.namespaces.iter();
+                namespaces.find(|(name, _)| name.as_str() == namespace)
+            });
+            entry.is_some_and(|(_, settings)| adopted(settings))
+                || listed
                     .iter()
-                    .any(|(name, settings)| settings.adopt && name.as_str() == namespace)
-            })
+                    .any(|id| id.kind == Kind::Namespace && id.name == namespace)
         };
-        let absent = subject
-            .wanted_manifests()
-            .filter(|id| !has(id) && !self.missing_kinds.contains(&id.kind));
+        let is_known = |id: &ManifestId| match id.kind {
+            Kind::Tenant => subject.memory.is_some(),
+            _ => listed.contains(id),
+        };
+        let absent = manifests(&desired)
+            .filter(|id| !is_known(id) && !self.missing_kinds.contains(&id.kind));
         absent
             .filter(|id| id.namespace.as_deref().is_none_or(namespace_is_there))
             .cloned()
             .collect()
     }
 
-    pub(super) fn tell(&self, name: &TenantName, subject: &Subject, seen: &mut Seen) {
-        self.tell_missing_kinds(name, subject, seen);
-        for id in subject.wanted_manifests() {
-            seen.sight(
-                ObjectId::Manifest(id.clone()),
-                self.unmarked_sighting(name, id),
-            );
+    pub(super) fn tell(
+        &self,
+        name: &TenantName,
+        subject: &Subject,
+        desired: &Desired,
+        seen: &mut Seen,
+    ) {
+        self.tell_missing_kinds(name, desired, seen);
+        self.tell_memory(name, subject, desired, seen);
+        if self.lists.is_complete(name) {
+            for id in manifests(desired).filter(|id| LISTED.contains(&id.kind)) {
+                seen.sight(ObjectId::Manifest(id.clone()), Sighting::AsWanted);
+            }
+        } else {
+            for (id, mark) in marks(desired) {
+                let sighting = if self.lists.is_as_wanted(mark) {
+                    Sighting::AsWanted
+                } else {
+                    self.unmarked_sighting(name, id)
+                };
+                seen.sight(ObjectId::Manifest(id.clone()), sighting);
+            }
         }
-        for (id, value) in self.found.get(name).into_iter().flatten() {
-            let sighting = Sighting::Present {
-                object: Object::Manifest(value.clone()),
-                ownership: Ownership::Ours,
-            };
-            seen.sight(ObjectId::Manifest(id.clone()), sighting);
+        if let Some(found) = self.lists.tenants.get(name) {
+            found.tell(name, seen);
         }
-        self.tell_ending_namespaces(name, seen);
-        self.tell_credentials(name, subject, seen);
-        seen.observed.facts.inventory = self.inventory(name);
+        self.tell_credentials(name, desired, seen);
+    }
+
+    /// The Tenant object, which was read before everything else.
+    fn tell_memory(
+        &self,
+        name: &TenantName,
+        subject: &Subject,
+        desired: &Desired,
+        seen: &mut Seen,
+    ) {
+        let id = ManifestId {
+            kind: Kind::Tenant,
+            namespace: None,
+            name: name.to_string(),
+        };
+        let is_wanted = desired.wish.is_some();
+        let sighting = match (&subject.memory, subject.manifest.as_deref().map(restored)) {
+            (None, _) if is_wanted => self.unmarked_sighting(name, &id),
+            (Some(_), None) if is_wanted => Sighting::AsWanted,
+            (Some(_), Some(manifest)) => Sighting::Present {
+                ownership: ownership(name, &manifest),
+                object: Object::Manifest(manifest),
+            },
+            (None | Some(_), _) => return,
+        };
+        seen.sight(ObjectId::Manifest(id), sighting);
     }
 
     fn unmarked_sighting(&self, tenant: &TenantName, id: &ManifestId) -> Sighting {
@@ -282,8 +417,8 @@ impl Cluster {
         }
     }
 
-    fn tell_missing_kinds(&self, name: &TenantName, subject: &Subject, seen: &mut Seen) {
-        let wanted = subject.wanted_manifests().map(|id| id.kind);
+    fn tell_missing_kinds(&self, name: &TenantName, desired: &Desired, seen: &mut Seen) {
+        let wanted = manifests(desired).map(|id| id.kind);
         let mut missing: Vec<_> = wanted
             .filter(|kind| self.missing_kinds.contains(kind))
             .collect();
@@ -300,32 +435,15 @@ impl Cluster {
         }
     }
 
-    /// Nothing can be made in a namespace that is ending.
-    fn tell_ending_namespaces(&self, name: &TenantName, seen: &mut Seen) {
-        for (id, value) in self.found.get(name).into_iter().flatten() {
-            if id.kind == Kind::Namespace && value["metadata"]["deletionTimestamp"].is_string() {
-                let message = format!("namespace `{}` is being deleted", id.name);
-                let help = "it is made again once it has ended".to_owned();
-                seen.problem(place_of_namespace(name, &id.name), message, Some(help));
-            }
-        }
-    }
-
-    fn tell_credentials(&self, name: &TenantName, subject: &Subject, seen: &mut Seen) {
-        let Some(id) = subject
-            .desired
-            .objects
-            .keys()
-            .find(|id| matches!(id, ObjectId::Credentials { .. }))
+    fn tell_credentials(&self, name: &TenantName, desired: &Desired, seen: &mut Seen) {
+        let mut objects = desired.objects.iter();
+        let Some((id, _)) = objects.find(|(id, _)| matches!(id, ObjectId::Credentials { .. }))
         else {
             return;
         };
         let sighting = match self.secrets.get(name) {
             // Finished and unchanged: what is remembered stands.
-            None => Sighting::Present {
-                object: subject.desired.objects[id].clone(),
-                ownership: Ownership::Ours,
-            },
+            None => Sighting::AsWanted,
             Some(Err(reason)) => Sighting::Unreadable {
                 reason: reason.clone(),
             },
@@ -338,18 +456,23 @@ impl Cluster {
         };
         seen.sight(id.clone(), sighting);
     }
+}
 
-    /// How many objects the tenant's Kustomization owns.
-    fn inventory(&self, name: &TenantName) -> Option<usize> {
-        let id = ManifestId {
-            kind: Kind::Kustomization,
-            namespace: Some(ControlNamespace::of(name).to_string()),
-            name: SYNC.to_owned(),
-        };
-        let sync = self.found.get(name)?.get(&id)?;
-        sync.pointer("/status/inventory/entries")
-            .and_then(Value::as_array)
-            .map(Vec::len)
+impl Found {
+    fn tell(&self, name: &TenantName, seen: &mut Seen) {
+        for (id, kept) in &self.otherwise {
+            let sighting = Sighting::Present {
+                object: Object::Manifest(restored(kept)),
+                ownership: Ownership::Ours,
+            };
+            seen.sight(ObjectId::Manifest(id.clone()), sighting);
+        }
+        for namespace in &self.ending_namespaces {
+            let message = format!("namespace `{namespace}` is being deleted");
+            let help = "it is made again once it has ended".to_owned();
+            seen.problem(place_of_namespace(name, namespace), message, Some(help));
+        }
+        seen.observed.facts.inventory = self.inventory;
     }
 }
 

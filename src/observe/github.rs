@@ -1,12 +1,14 @@
 //! The GitHub half of looking.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use futures::future::try_join_all;
 
 use super::{Seen, Subject};
+use crate::desired::Desired;
 use crate::flux::FIRST_COMMIT;
-use crate::github::{Error, Key, Reader, RepositoryState, Seen as Answer};
+use crate::github::{Error, Key, Reader, RepositoryState, Seen as Answer, TeamState, lower_case};
 use crate::keys;
 use crate::names::{FullName, Login, TeamSlug, TenantName};
 use crate::object::{Access, DeployKey, Object, ObjectId, Permission};
@@ -22,36 +24,49 @@ pub(super) struct GitHub {
     repositories: BTreeMap<TenantName, Answer>,
     templates: BTreeMap<FullName, Answer>,
     /// The teams of those workspaces that exist.
-    accesses: BTreeMap<FullName, Vec<(TeamSlug, Permission)>>,
+    accesses: Accesses,
+    /// Those that a tenant names and that exist.
     teams: BTreeSet<TeamSlug>,
     /// Every team of the organisation, read only where a wanted one does not exist.
     all_teams: BTreeSet<String>,
-    surroundings: Surroundings,
+    surroundings: Arc<Surroundings>,
 }
 
 pub(super) async fn look(
     github: &Reader,
-    surroundings: &Surroundings,
+    surroundings: &Arc<Surroundings>,
     subjects: &BTreeMap<TenantName, Subject>,
 ) -> Result<GitHub, Error> {
+    let organization = &surroundings.organization;
+    let known = subjects
+        .values()
+        .filter(|subject| remembered(subject.memory.as_ref()).is_some());
+    let one_by_one = known.count() <= WORKSPACES_ONE_BY_ONE;
     let (repositories, templates, teams) = tokio::join!(
         repositories(github, surroundings, subjects),
         templates(github, subjects),
-        teams(github, &surroundings.organization, subjects),
+        teams(github, organization, subjects, one_by_one),
     );
-    let (repositories, (teams, all_teams)) = (repositories?, teams?);
+    let (repositories, teams) = (repositories?, teams?);
     let present: Vec<FullName> = repositories
         .values()
         .filter_map(present_name)
         .cloned()
         .collect();
+    let accesses = match teams.all {
+        Some(all) => accesses_by_team(all, &present),
+        None if present.len() <= WORKSPACES_ONE_BY_ONE => {
+            accesses_one_by_one(github, &present).await?
+        }
+        None => accesses_by_team(github.all_teams(organization).await?, &present),
+    };
     Ok(GitHub {
-        accesses: accesses(github, &surroundings.organization, &present).await?,
+        accesses,
         repositories,
         templates: templates?,
-        teams,
-        all_teams,
-        surroundings: surroundings.clone(),
+        teams: teams.existing,
+        all_teams: teams.slugs,
+        surroundings: Arc::clone(surroundings),
     })
 }
 
@@ -105,72 +120,99 @@ async fn templates(
         .values()
         .filter(|subject| remembered(subject.memory.as_ref()).is_none());
     let wanted: BTreeSet<_> = new
-        .filter_map(|subject| subject.entry.as_ref()?.repository.template.clone())
+        .filter_map(|subject| subject.entry()?.repository.template.clone())
         .collect();
     github
         .repositories_by_name(&wanted.into_iter().collect::<Vec<_>>())
         .await
 }
 
+struct Teams {
+    existing: BTreeSet<TeamSlug>,
+    slugs: BTreeSet<String>,
+    /// All of them with what they reach, where that was the cheapest way to ask.
+    all: Option<Vec<TeamState>>,
+}
+
 async fn teams(
     github: &Reader,
     organization: &Login,
     subjects: &BTreeMap<TenantName, Subject>,
-) -> Result<(BTreeSet<TeamSlug>, BTreeSet<String>), Error> {
+    one_by_one: bool,
+) -> Result<Teams, Error> {
     let wanted: BTreeSet<TeamSlug> = subjects
         .values()
         .flat_map(Subject::wanted_teams)
         .cloned()
         .collect();
+    if !one_by_one {
+        let all = github.all_teams(organization).await?;
+        let slugs = all.iter().map(|team| &team.slug);
+        return Ok(Teams {
+            existing: slugs
+                .clone()
+                .filter(|slug| wanted.contains(slug))
+                .cloned()
+                .collect(),
+            slugs: slugs.map(ToString::to_string).collect(),
+            all: Some(all),
+        });
+    }
     let existing = github
         .teams(organization, &wanted.iter().cloned().collect::<Vec<_>>())
         .await?;
-    let all = if wanted.is_subset(&existing) {
+    let slugs = if wanted.is_subset(&existing) {
         BTreeSet::new()
     } else {
         github.team_slugs(organization).await?
     };
-    Ok((existing, all))
+    Ok(Teams {
+        existing,
+        slugs,
+        all: None,
+    })
 }
 
-async fn accesses(
-    github: &Reader,
-    organization: &Login,
-    present: &[FullName],
-) -> Result<BTreeMap<FullName, Vec<(TeamSlug, Permission)>>, Error> {
-    if present.len() <= WORKSPACES_ONE_BY_ONE {
-        let answers = present.iter().map(|repository| async move {
-            Ok::<_, Error>((
-                repository.clone(),
-                github.repository_teams(repository).await?,
-            ))
-        });
-        return Ok(try_join_all(answers).await?.into_iter().collect());
-    }
-    let wanted: BTreeMap<String, &FullName> = present
+type Accesses = BTreeMap<FullName, Vec<(TeamSlug, Permission)>>;
+
+async fn accesses_one_by_one(github: &Reader, present: &[FullName]) -> Result<Accesses, Error> {
+    let answers = present.iter().map(|repository| async move {
+        let teams = github.repository_teams(repository).await?;
+        Ok::<_, Error>((repository.clone(), teams))
+    });
+    Ok(try_join_all(answers).await?.into_iter().collect())
+}
+
+fn accesses_by_team(teams: Vec<TeamState>, present: &[FullName]) -> Accesses {
+    let wanted: BTreeMap<FullName, &FullName> = present
         .iter()
-        .map(|name| (name.to_string().to_ascii_lowercase(), name))
+        .map(|name| (lower_case(name), name))
         .collect();
-    let mut accesses: BTreeMap<FullName, Vec<_>> = present
+    let mut accesses: Accesses = present
         .iter()
         .map(|name| (name.clone(), Vec::new()))
         .collect();
-    for team in github.all_teams(organization).await? {
+    for team in teams {
         for (repository, permission) in team.repositories {
-            let Some(&name) = wanted.get(&repository.to_string().to_ascii_lowercase()) else {
-                continue;
-            };
-            accesses
-                .entry(name.clone())
-                .or_default()
-                .push((team.slug.clone(), permission));
+            if let Some(&name) = wanted.get(&repository) {
+                accesses
+                    .entry(name.clone())
+                    .or_default()
+                    .push((team.slug.clone(), permission));
+            }
         }
     }
-    Ok(accesses)
+    accesses
 }
 
 impl GitHub {
-    pub(super) fn tell(&self, name: &TenantName, subject: &Subject, seen: &mut Seen) {
+    pub(super) fn tell(
+        &self,
+        name: &TenantName,
+        subject: &Subject,
+        desired: &Desired,
+        seen: &mut Seen,
+    ) {
         self.tell_missing_teams(name, subject, seen);
         self.tell_missing_template(name, subject, seen);
         let Some(entry) = subject.any_entry() else {
@@ -208,7 +250,7 @@ impl GitHub {
             Some(Answer::Unreadable(reason)) => seen.sight(id, Sighting::Unreadable { reason: reason.clone() }),
             None => seen.sight(id, Sighting::Unreadable { reason: "GitHub did not answer for it".to_owned() }),
         }
-        tell_the_rest_absent(subject, seen);
+        tell_the_rest_absent(desired, seen);
     }
 
     fn tell_missing_teams(&self, name: &TenantName, subject: &Subject, seen: &mut Seen) {
@@ -234,8 +276,7 @@ impl GitHub {
 
     fn tell_missing_template(&self, name: &TenantName, subject: &Subject, seen: &mut Seen) {
         let Some(template) = subject
-            .entry
-            .as_ref()
+            .entry()
             .and_then(|entry| entry.repository.template.as_ref())
         else {
             return;
@@ -327,8 +368,8 @@ impl GitHub {
 }
 
 /// Wanted on the workspace and not seen there.
-fn tell_the_rest_absent(subject: &Subject, seen: &mut Seen) {
-    for id in subject.desired.objects.keys() {
+fn tell_the_rest_absent(desired: &Desired, seen: &mut Seen) {
+    for id in desired.objects.keys() {
         match id {
             ObjectId::TeamAccess { .. } | ObjectId::DeployKey { .. } => {
                 seen.observed

@@ -3,49 +3,47 @@
 use std::collections::BTreeMap;
 
 use super::{Seen, Subject};
+use crate::desired::Desired;
 use crate::github::{BasePermission, Error, OrganizationSettings, Reader};
-use crate::names::TenantName;
+use crate::names::{Login, TenantName};
 use crate::object::{ObjectId, Permission, Visibility};
 use crate::surroundings::Surroundings;
 use crate::tenants::Tenant;
 use crate::tenants::diagnostic::Place;
 
 /// The settings, asked for once where any tenant is wanted.
-pub(super) struct Organization<'a> {
+pub(super) struct Organization {
+    name: Login,
     settings: Option<OrganizationSettings>,
-    surroundings: &'a Surroundings,
 }
 
-pub(super) async fn look<'a>(
+pub(super) async fn look(
     github: &Reader,
-    surroundings: &'a Surroundings,
+    surroundings: &Surroundings,
     subjects: &BTreeMap<TenantName, Subject>,
-) -> Result<Organization<'a>, Error> {
-    let settings = if subjects.values().any(|subject| subject.entry.is_some()) {
-        let organization = &surroundings.organization;
-        Some(github.organization_settings(organization).await?)
+) -> Result<Organization, Error> {
+    let name = surroundings.organization.clone();
+    let settings = if subjects.values().any(|subject| subject.entry().is_some()) {
+        Some(github.organization_settings(&name).await?)
     } else {
         None
     };
-    Ok(Organization {
-        settings,
-        surroundings,
-    })
+    Ok(Organization { name, settings })
 }
 
-impl Organization<'_> {
-    pub(super) fn tell(&self, subject: &Subject, seen: &mut Seen) {
-        let (Some(entry), Some(settings)) = (&subject.entry, self.settings) else {
+impl Organization {
+    pub(super) fn tell(&self, subject: &Subject, desired: &Desired, seen: &mut Seen) {
+        let (Some(entry), Some(settings)) = (subject.entry(), self.settings) else {
             return;
         };
         self.tell_base_permission(entry, settings.base, seen);
         let wants_key = |id: &ObjectId| matches!(id, ObjectId::DeployKey { .. });
-        if settings.deploy_keys == Some(false) && subject.desired.objects.keys().any(wants_key) {
+        if settings.deploy_keys == Some(false) && desired.objects.keys().any(wants_key) {
             seen.problem(
                 Place::Repository(entry.name.clone()),
                 format!(
                     "the organisation `{}` forbids deploy keys: Flux cannot clone the workspace",
-                    self.surroundings.organization
+                    self.name
                 ),
                 Some("an owner allows them in its settings, under `Deploy keys`".to_owned()),
             );
@@ -53,7 +51,7 @@ impl Organization<'_> {
     }
 
     fn tell_base_permission(&self, entry: &Tenant, base: BasePermission, seen: &mut Seen) {
-        let organization = &self.surroundings.organization;
+        let organization = &self.name;
         let cure =
             "an owner sets its base permission to `No permission`, under `Member privileges`";
         match base {

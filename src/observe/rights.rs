@@ -21,11 +21,9 @@ pub(super) async fn look(
     cluster: &Reader,
     subjects: &BTreeMap<TenantName, Subject>,
 ) -> Result<Rights, Error> {
-    let entries = subjects
-        .values()
-        .filter_map(|subject| subject.entry.as_ref());
+    let entries = subjects.values().filter_map(Subject::entry);
     let roles: BTreeSet<&str> = entries
-        .flat_map(roles)
+        .flat_map(|entry| roles(entry))
         .map(|(_, role)| role)
         .filter(|role| !GRANTED.contains(role))
         .collect();
@@ -37,7 +35,7 @@ pub(super) async fn look(
 
 impl Rights {
     pub(super) fn tell(&self, subject: &Subject, seen: &mut Seen) {
-        let named = subject.entry.iter().flat_map(roles);
+        let named = subject.entry().into_iter().flat_map(|entry| roles(entry));
         for (place, role) in named.filter(|(_, role)| self.0.get(*role) == Some(&false)) {
             seen.problem(
                 place,

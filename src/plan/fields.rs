@@ -1,5 +1,7 @@
 //! Which leaf fields differ between what is wanted of an object and what is there.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -17,14 +19,26 @@ pub struct FieldChange {
 
 /// The fields that we set and that are otherwise, and those that we set once and no longer want.
 pub fn between(found: &Object, wanted: &Object) -> Vec<FieldChange> {
-    let as_value =
-        |object: &Object| serde_json::to_value(object).expect("our objects are plain data");
     let (found, wanted) = (as_value(found), as_value(wanted));
     let mut changes = Vec::new();
     differing("", Some(&found), &wanted, &mut changes);
     no_longer_wanted(&found, &wanted, &mut changes);
     changes.sort_by(|one, two| one.path.cmp(&two.path));
     changes
+}
+
+fn as_value(object: &Object) -> Cow<'_, Value> {
+    match object {
+        Object::Manifest(manifest) => Cow::Borrowed(manifest),
+        Object::Repository(_)
+        | Object::TeamAccess(_)
+        | Object::Collaborator(_)
+        | Object::Credentials(_)
+        | Object::DeployKey(_)
+        | Object::StrangeKey(_) => {
+            Cow::Owned(serde_json::to_value(object).expect("our objects are plain data"))
+        }
+    }
 }
 
 fn differing(path: &str, found: Option<&Value>, wanted: &Value, changes: &mut Vec<FieldChange>) {

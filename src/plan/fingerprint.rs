@@ -2,17 +2,18 @@
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
+use std::io::{self, BufWriter};
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
+use crate::desired::Objects;
 use crate::names::TenantName;
 use crate::object::{Kind, ManifestId, ObjectId};
-use crate::plan::{Effect, Plan, Step};
+use crate::plan::{Effect, Plan, Step, TenantPlan};
 
 /// Raised when the same steps are to give another fingerprint.
-const FORMAT: &str = "tenantry plan 1";
+const FORMAT: &str = "tenantry plan 2";
 
 /// A SHA-256, in hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -37,8 +38,24 @@ impl Digest {
         text
     }
 
-    fn of(value: &serde_json::Value) -> Self {
-        Self(hex::encode(Sha256::digest(value.to_string())))
+    /// Of the value's JSON, which is never there as a whole.
+    fn of(value: &impl Serialize) -> Self {
+        let mut hasher = Hasher(Sha256::new());
+        serde_json::to_writer(BufWriter::new(&mut hasher), value).expect("a plan is plain data");
+        Self(hex::encode(hasher.0.finalize()))
+    }
+}
+
+struct Hasher(Sha256);
+
+impl io::Write for Hasher {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -61,12 +78,9 @@ pub struct Promise {
 impl Promise {
     /// The promise that showing this plan makes: nothing that the plan shows as held.
     pub fn of(plan: &Plan) -> Self {
-        let wider = plan
-            .steps()
-            .filter(|(_, step)| step.effect == Effect::Wider && step.hold.is_none());
         Self {
             plan: of_plan(plan),
-            wider: wider.map(|(tenant, step)| of_step(tenant, step)).collect(),
+            wider: plan.tenants.iter().flat_map(wider).collect(),
         }
     }
 
@@ -83,39 +97,54 @@ impl Promise {
     }
 }
 
+/// The steps of a tenant that widen somebody's access and are not held.
+fn wider((name, tenant): (&TenantName, &TenantPlan)) -> Vec<Digest> {
+    let is_wider = |step: &&Step| step.effect == Effect::Wider && step.hold.is_none();
+    let mut steps = tenant.steps.iter().filter(is_wider).peekable();
+    if steps.peek().is_none() {
+        return Vec::new();
+    }
+    let wanted = tenant.wanted();
+    steps.map(|step| of_step(name, step, &wanted)).collect()
+}
+
 /// The fingerprint of a plan: over what is done to which object, from what to what; not over words, times or commits.
 pub fn of_plan(plan: &Plan) -> Digest {
-    let steps: Vec<_> = plan
-        .steps()
-        .filter(|(_, step)| !is_memory(&step.id))
-        .map(|(tenant, step)| describe(tenant, step))
+    let tenants: Vec<_> = plan
+        .tenants
+        .iter()
+        .filter_map(|(name, tenant)| Some((name, tenant.digest.as_ref()?)))
         .collect();
     let problems: Vec<_> = plan
         .problems()
-        .map(|(tenant, problem)| json!([tenant, problem.message]))
+        .map(|(tenant, problem)| (tenant, &problem.message))
         .collect();
-    Digest::of(&json!([FORMAT, steps, problems]))
+    Digest::of(&(FORMAT, tenants, problems))
+}
+
+/// That of one tenant's steps, while what they make of the objects is at hand.
+pub(super) fn of_steps(tenant: &TenantName, steps: &[Step], wanted: &Objects) -> Option<Digest> {
+    let steps: Vec<_> = steps
+        .iter()
+        .filter(|step| !is_memory(&step.id))
+        .map(|step| describe(tenant, step, wanted))
+        .collect();
+    (!steps.is_empty()).then(|| Digest::of(&(FORMAT, steps)))
 }
 
 /// The fingerprint of one step, the same whatever else the plan holds.
-pub fn of_step(tenant: &TenantName, step: &Step) -> Digest {
-    Digest::of(&json!([FORMAT, describe(tenant, step)]))
+pub fn of_step(tenant: &TenantName, step: &Step, wanted: &Objects) -> Digest {
+    Digest::of(&(FORMAT, describe(tenant, step, wanted)))
 }
 
-fn describe(tenant: &TenantName, step: &Step) -> serde_json::Value {
-    let fields = match &step.change {
-        crate::plan::Change::Create(_) | crate::plan::Change::Remove(_) => json!(null),
-        crate::plan::Change::Adopt { fields, .. } | crate::plan::Change::Update { fields, .. } => {
-            json!(fields)
-        }
-    };
-    json!([
-        tenant,
-        step.id,
-        step.change.verb(),
-        step.change.target(),
-        fields
-    ])
+fn describe<'a>(
+    tenant: &'a TenantName,
+    step: &'a Step,
+    wanted: &'a Objects,
+) -> impl Serialize + use<'a> {
+    let to = wanted.get(&step.id).filter(|_| step.change.is_wanted());
+    let (verb, fields) = (step.change.verb(), step.change.fields());
+    (tenant, &step.id, verb, to, fields)
 }
 
 /// The `Tenant` object holds commits, and otherwise only what the other steps say.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::desired::Desired;
+use crate::desired::{Desired, Objects};
 use crate::names::TenantName;
 use crate::object::{Access, DeployKey, Kind, ManifestId, Object, ObjectId, Repository};
 use crate::observed::{Observed, Progress, Sighting};
@@ -50,8 +50,8 @@ pub fn approve(plan: Plan, consent: &Consent) -> ApprovedPlan {
         Consent::None => BTreeSet::new(),
     };
     ApprovedPlan {
-        plan: hold(plan, |tenant, step| {
-            announced.contains(&fingerprint::of_step(tenant, step))
+        plan: hold(plan, |tenant, step, wanted| {
+            announced.contains(&fingerprint::of_step(tenant, step, wanted))
         }),
     }
 }
@@ -62,22 +62,27 @@ const MOST_ANNOUNCED: usize = 500;
 /// The same plan as a merge would find it, if its comment announces as much of what is wider as one comment can.
 pub fn foresee(plan: Plan) -> Plan {
     let mut room = MOST_ANNOUNCED;
-    hold(plan, |_, _| {
+    hold(plan, |_, _, _| {
         let fits = room > 0;
         room = room.saturating_sub(1);
         fits
     })
 }
 
-fn hold(mut plan: Plan, mut announced: impl FnMut(&TenantName, &Step) -> bool) -> Plan {
+fn hold(mut plan: Plan, mut announced: impl FnMut(&TenantName, &Step, &Objects) -> bool) -> Plan {
     for (name, tenant) in &mut plan.tenants {
+        let wanted = if tenant.steps.iter().any(|step| step.effect == Effect::Wider) {
+            tenant.wanted()
+        } else {
+            Objects::new()
+        };
         let problem = !tenant.problems.is_empty();
         let goes = tenant.action == TenantAction::Remove;
         for step in &mut tenant.steps {
             step.hold = match step.effect {
                 _ if problem => Some(Hold::Problem),
                 Effect::Harmless => None,
-                Effect::Wider if gives_back(step) || announced(name, step) => None,
+                Effect::Wider if gives_back(step) || announced(name, step, &wanted) => None,
                 Effect::Wider => Some(Hold::Unannounced),
                 Effect::Narrower => Some(Hold::Narrower),
                 Effect::Removal if !goes && is_not_named(&step.id) => Some(Hold::NotNamed),
@@ -119,19 +124,29 @@ fn is_not_named(id: &ObjectId) -> bool {
 /// What the change does to people's access.
 pub fn effect(id: &ObjectId, change: &Change, observed: &Observed, desired: &Desired) -> Effect {
     let existing = existed_before(id, observed, desired);
+    let Some(to) = desired.objects.get(id) else {
+        return Effect::Removal;
+    };
     match (change, found(id, observed)) {
         (Change::Remove(_), _) => Effect::Removal,
-        (Change::Create(to), _) if existing => of_creation(to, id),
-        (Change::Adopt { to, .. }, Some(from)) => of_update(from, to, id).max(of_creation(to, id)),
-        (Change::Update { to, .. }, Some(from)) => of_update(from, to, id),
-        (Change::Create(_) | Change::Adopt { .. } | Change::Update { .. }, _) => Effect::Harmless,
+        (Change::Create, _) if existing => of_creation(to, id),
+        (Change::Adopt(_), Some(from)) => of_update(from, to, id).max(of_creation(to, id)),
+        (Change::Update(_), Some(from)) => of_update(from, to, id),
+        (Change::Create | Change::Adopt(_) | Change::Update(_), _) => Effect::Harmless,
     }
 }
 
 fn found<'a>(id: &ObjectId, observed: &'a Observed) -> Option<&'a Object> {
     match observed.sightings.get(id) {
         Some(Sighting::Present { object, .. }) => Some(object),
-        Some(Sighting::Absent | Sighting::Unreadable { .. }) | None => None,
+        Some(Sighting::AsWanted | Sighting::Absent | Sighting::Unreadable { .. }) | None => None,
+    }
+}
+
+fn is_there(id: &ObjectId, observed: &Observed) -> bool {
+    match observed.sightings.get(id) {
+        Some(Sighting::Present { .. } | Sighting::AsWanted) => true,
+        Some(Sighting::Absent | Sighting::Unreadable { .. }) | None => false,
     }
 }
 
@@ -140,13 +155,12 @@ fn existed_before(id: &ObjectId, observed: &Observed, desired: &Desired) -> bool
     let Some(parent) = id.parent() else {
         return false;
     };
-    let is_there = found(&parent, observed).is_some();
     let came_with_the_entry = observed
         .memory
         .as_ref()
         .is_none_or(|memory| memory.progress == Progress::New)
         && !desired.adopts.contains(&parent);
-    is_there && !came_with_the_entry
+    is_there(&parent, observed) && !came_with_the_entry
 }
 
 fn of_creation(to: &Object, id: &ObjectId) -> Effect {

@@ -349,7 +349,7 @@ fn a_repository_that_exists_is_taken_over_only_if_the_file_says_so() {
     let adopted = plan
         .steps
         .iter()
-        .find(|step| matches!(step.change, Change::Adopt { .. }))
+        .find(|step| matches!(step.change, Change::Adopt(_)))
         .unwrap();
     assert_eq!(adopted.effect, Effect::Wider);
 }

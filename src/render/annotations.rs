@@ -7,11 +7,15 @@ use serde::Serialize;
 
 use crate::names::TenantName;
 use crate::observed::Problem;
+use crate::render::counted;
 use crate::render::escape::visible;
 use crate::tenants::diagnostic::{Diagnostic, Place};
 
 /// GitHub takes 64 KB of message; more than this nobody reads.
 const LONGEST_MESSAGE: usize = 4_000;
+
+/// GitHub takes 50 in a request, and however many there are, the report is not to take many requests.
+const MOST: usize = 500;
 
 /// A file that annotations are about.
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +67,7 @@ pub fn of_diagnostics(findings: &[Diagnostic], file: &File) -> Vec<Annotation> {
         let parts = [Some(finding.message.clone()), related, finding.help.clone()];
         file.annotation(&finding.span, "Error in the file", &parts)
     };
-    findings.iter().map(of_one).collect()
+    shown(findings.iter(), of_one, "error")
 }
 
 /// One for each problem of a plan, at its place in the file; at the first line where the file has no such place.
@@ -82,7 +86,25 @@ pub fn of_problems<'a>(
             &parts,
         )
     };
-    problems.map(of_one).collect()
+    shown(problems, of_one, "problem")
+}
+
+/// As many as there may be; the last one says how many more there are.
+fn shown<T>(
+    mut all: impl Iterator<Item = T>,
+    of_one: impl Fn(T) -> Annotation,
+    noun: &str,
+) -> Vec<Annotation> {
+    let mut shown: Vec<_> = all.by_ref().take(MOST).map(of_one).collect();
+    let left = all.count();
+    if let (1.., Some(last)) = (left, shown.last_mut()) {
+        let more = format!(
+            "\nAnd {}, not shown for their number.",
+            counted(left, &format!("more {noun}"))
+        );
+        last.message.push_str(&more);
+    }
+    shown
 }
 
 impl File<'_> {
@@ -90,7 +112,7 @@ impl File<'_> {
         let before = self.text.get(..offset).unwrap_or(self.text);
         let start = before.rfind('\n').map_or(0, |index| index + 1);
         Position {
-            line: before.matches('\n').count() + 1,
+            line: before.bytes().filter(|byte| *byte == b'\n').count() + 1,
             column: before[start..].chars().count() + 1,
         }
     }

@@ -57,7 +57,7 @@ pub fn plan_check(plan: &Plan) -> CheckText {
         summary,
         text: full(
             &Promise::of(plan).to_marker(),
-            &tree::of_plan(plan, Color::Never),
+            &tree::of_plan_until(LONGEST_TEXT, plan, Color::Never),
         ),
     }
 }
@@ -156,7 +156,10 @@ pub fn report_check(report: &Report, setting: &Setting) -> CheckText {
             .take(LONGEST_TITLE)
             .collect(),
         summary: comment::report_summary(report, setting),
-        text: full("", &tree::of_report(report, Color::Never)),
+        text: full(
+            "",
+            &tree::of_report_until(LONGEST_TEXT, report, Color::Never),
+        ),
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
+use crate::desired::Objects;
 use crate::names::TenantName;
 use crate::object::Side;
 use crate::observed::{Facts, Problem};
@@ -371,27 +372,30 @@ fn facts(facts: &Facts, setting: Option<&Setting>) -> String {
 }
 
 fn wider(plan: &Plan) -> String {
-    let steps: Vec<_> = plan
-        .steps()
-        .filter(|(_, step)| step.effect == Effect::Wider && step.hold.is_none())
-        .collect();
-    if steps.is_empty() {
+    let mut list = List::within(WIDER);
+    for (name, tenant) in &plan.tenants {
+        let mut wanted = None;
+        let is_wider = |step: &&Step| step.effect == Effect::Wider && step.hold.is_none();
+        for step in tenant.steps.iter().filter(is_wider) {
+            list.add(|| {
+                let wanted = wanted.get_or_insert_with(|| tenant.wanted());
+                let sentence = sentence(step, wanted);
+                format!("> - {}: {sentence}\n", escape::code(name.as_str()))
+            });
+        }
+    }
+    if list.is_empty() {
         return String::new();
     }
-    let lines = steps
-        .iter()
-        .map(|(name, step)| format!("> - {}: {}\n", escape::code(name.as_str()), sentence(step)));
-    let list = listed(lines, WIDER, |left| {
-        format!("> - and {}, below\n", counted(left, "more step"))
-    });
+    let list = list.finish(|left| format!("> - and {}, below\n", counted(left, "more step")));
     format!(
         "> [!WARNING]\n> **Wider access** to what exists already, done at the merge because it is announced here:\n{list}\n"
     )
 }
 
 /// A row as one sentence, with its fields.
-fn sentence(step: &Step) -> String {
-    let row = rows::each([step]).remove(0);
+fn sentence(step: &Step, wanted: &Objects) -> String {
+    let row = rows::each([step], wanted).remove(0);
     let says = if row.says.is_empty() {
         String::new()
     } else {
@@ -459,7 +463,7 @@ fn tenants(plan: &Plan, setting: Option<&Setting>, budget: usize) -> String {
     fit::place(&items, budget, |index| {
         let (_, tenant) = shown[index];
         let steps = tenant.steps.iter().filter(|step| !is_drift(tenant, step));
-        let rows = rows::grouped(rows::shown(steps));
+        let rows = rows::grouped(rows::shown(steps), &tenant.wanted());
         block(&items[index], &rows, setting)
     })
 }
@@ -566,40 +570,34 @@ fn capped(fields: &[Phrase]) -> Vec<String> {
 }
 
 fn drift(plan: &Plan, setting: Option<&Setting>) -> String {
-    let steps: Vec<_> = plan
-        .tenants
-        .iter()
-        .flat_map(|(name, tenant)| {
-            let drift = tenant.steps.iter().filter(|step| is_drift(tenant, step));
-            rows::shown(drift).into_iter().map(move |step| (name, step))
-        })
-        .collect();
-    if steps.is_empty() {
+    let (mut list, mut count) = (
+        List::within(if setting.is_some() { DRIFT } else { usize::MAX }),
+        0,
+    );
+    for (name, tenant) in &plan.tenants {
+        let mut wanted = None;
+        let drift = tenant.steps.iter().filter(|step| is_drift(tenant, step));
+        for step in rows::shown(drift) {
+            count += 1;
+            list.add(|| {
+                let wanted = wanted.get_or_insert_with(|| tenant.wanted());
+                let (mark, sentence) = (Mark::of(step), sentence(step, wanted));
+                let (sign, word, name) = (mark.emoji(), mark.word(), escape::code(name.as_str()));
+                format!("- {sign} {word} {name}: {sentence}\n")
+            });
+        }
+    }
+    if count == 0 {
         return String::new();
     }
-    let lines = steps.iter().map(|(name, step)| {
-        let mark = Mark::of(step);
-        format!(
-            "- {} {} {}: {}\n",
-            mark.emoji(),
-            mark.word(),
-            escape::code(name.as_str()),
-            sentence(step)
-        )
-    });
-    let list = listed(
-        lines,
-        if setting.is_some() { DRIFT } else { usize::MAX },
-        |left| format!("- and {}\n", counted(left, "more")),
-    );
+    let list = list.finish(|left| format!("- and {}\n", counted(left, "more")));
     let whose = if setting.is_some() {
         "that this pull request does not cause"
     } else {
         "that no edit of the file caused"
     };
     format!(
-        "\n<details><summary>Drift {whose} ({})</summary>\n\n{list}\nSomebody changed these by hand. What is not held is put back.\n</details>\n",
-        steps.len()
+        "\n<details><summary>Drift {whose} ({count})</summary>\n\n{list}\nSomebody changed these by hand. What is not held is put back.\n</details>\n",
     )
 }
 
@@ -633,7 +631,9 @@ fn report_body(report: &Report, setting: Option<&Setting>, budget: usize) -> Str
         })
         .collect();
     let tenants = fit::place(&items, budget.saturating_sub(body.len()), |index| {
-        let rows = rows::grouped_outcomes(rows::shown_outcomes(&shown[index].1.outcomes));
+        let (_, tenant) = shown[index];
+        let outcomes = rows::shown_outcomes(&tenant.outcomes);
+        let rows = rows::grouped_outcomes(outcomes, &tenant.wanted());
         block(&items[index], &rows, setting)
     });
     body + &tenants
@@ -659,7 +659,7 @@ fn failures(report: &Report, setting: Option<&Setting>) -> String {
         };
         format!("> - {}: {}: {}. {next}\n",
                 escape::code(name.as_str()),
-                rows::each([step]).remove(0).object.html(), escape::message(error.trim_end_matches('.')))
+                rows::object(step).html(), escape::message(error.trim_end_matches('.')))
     }).collect();
     if lines.is_empty() {
         return String::new();
@@ -812,19 +812,58 @@ fn is_plain_link(url: &str) -> bool {
         && url.len() < 500
 }
 
-/// As many lines as fit, and how many did not.
+/// As many lines as fit, and how many did not; those are not even made.
 fn listed(
-    lines: impl IntoIterator<Item = String>,
+    lines: impl IntoIterator<IntoIter: ExactSizeIterator<Item = String>>,
     budget: usize,
     more: impl Fn(usize) -> String,
 ) -> String {
-    let mut lines = lines.into_iter().peekable();
+    let mut lines = lines.into_iter();
     let mut list = String::new();
-    while let Some(line) = lines.next_if(|line| list.len() + line.len() <= budget) {
+    while let Some(line) = lines.next() {
+        if list.len() + line.len() > budget {
+            return list + &more(lines.len() + 1);
+        }
         list.push_str(&line);
     }
-    match lines.count() {
-        0 => list,
-        left => list + &more(left),
+    list
+}
+
+/// The same, a line at a time.
+struct List {
+    text: String,
+    budget: usize,
+    left: usize,
+}
+
+impl List {
+    fn within(budget: usize) -> Self {
+        Self {
+            text: String::new(),
+            budget,
+            left: 0,
+        }
+    }
+
+    fn add(&mut self, line: impl FnOnce() -> String) {
+        if self.left == 0 {
+            let line = line();
+            if self.text.len() + line.len() <= self.budget {
+                self.text.push_str(&line);
+                return;
+            }
+        }
+        self.left += 1;
+    }
+
+    fn is_empty(&self) -> bool {
+        self.text.is_empty() && self.left == 0
+    }
+
+    fn finish(self, more: impl Fn(usize) -> String) -> String {
+        match self.left {
+            0 => self.text,
+            left => self.text + &more(left),
+        }
     }
 }

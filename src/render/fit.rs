@@ -19,6 +19,8 @@ pub(super) struct Item {
 const ROWS: &str = "| | Tenant | GitHub | Cluster | Where |\n|:--|:--|--:|--:|:--|\n";
 /// No block takes less.
 const SMALLEST: usize = 150;
+/// After so many blocks in a row that did not fit, no more are written for nothing.
+const MISSES: usize = 5;
 /// Headings, and the sentence about those who are only counted.
 const FRAME: usize = 900;
 
@@ -27,13 +29,18 @@ pub(super) fn place(items: &[Item], budget: usize, block: impl Fn(usize) -> Stri
     let mut left = budget.saturating_sub(FRAME);
     let sum = |size: fn(&Item) -> usize| items.iter().map(size).sum::<usize>();
     let (mut rows_after, mut names_after) = (sum(row_size), sum(name_size));
-    let mut placed = Placed::default();
+    let (mut placed, mut misses) = (Placed::default(), 0);
     for (index, item) in items.iter().enumerate() {
         rows_after -= row_size(item);
         names_after -= name_size(item);
-        let full = (left > rows_after + SMALLEST).then(|| block(index));
+        let worth_it = left > rows_after + SMALLEST && misses < MISSES;
+        let full = worth_it.then(|| block(index));
+        misses += usize::from(worth_it);
         match full.filter(|block| block.len() + rows_after <= left) {
-            Some(block) => left -= placed.block(&block),
+            Some(block) => {
+                left -= placed.block(&block);
+                misses = 0;
+            }
             None if row_size(item) + names_after <= left => left -= placed.row(item),
             None if name_size(item) <= left => left -= placed.name(item),
             None => placed.count(item),

@@ -18,6 +18,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::desired::Objects;
 use crate::names::TenantName;
 use crate::object::Side;
 use crate::observed::{Facts, Problem};
@@ -29,7 +30,9 @@ const FORMAT: u8 = 1;
 
 pub fn of_plan(plan: &Plan) -> Value {
     let tenants = plan.tenants.iter().map(|(name, tenant)| {
-        let steps = tenant.steps.iter().map(|step| Value::Object(of_step(step)));
+        let wanted = tenant.wanted();
+        let steps = tenant.steps.iter();
+        let steps = steps.map(|step| Value::Object(of_step(step, &wanted)));
         of_tenant(
             name,
             tenant.action,
@@ -50,10 +53,11 @@ pub fn of_plan(plan: &Plan) -> Value {
 
 pub fn of_report(report: &Report) -> Value {
     let tenants = report.tenants.iter().map(|(name, tenant)| {
+        let wanted = tenant.wanted();
         let steps = tenant
             .outcomes
             .iter()
-            .map(|(step, outcome)| of_outcome(step, outcome));
+            .map(|(step, outcome)| of_outcome(step, outcome, &wanted));
         of_tenant(
             name,
             tenant.action,
@@ -96,7 +100,7 @@ fn of_tenant(
     })
 }
 
-fn of_step(step: &Step) -> Map<String, Value> {
+fn of_step(step: &Step, wanted: &Objects) -> Map<String, Value> {
     let side = match step.id.side() {
         Side::GitHub => "github",
         Side::Cluster => "cluster",
@@ -109,12 +113,14 @@ fn of_step(step: &Step) -> Map<String, Value> {
         "effect": step.effect,
     });
     insert(&mut value, "hold", step.hold.map(|hold| json!(hold)));
-    insert(&mut value, "to", step.change.target().map(|to| json!(to)));
+    if step.change.is_wanted() {
+        insert(&mut value, "to", wanted.get(&step.id).map(|to| json!(to)));
+    }
     match &step.change {
-        Change::Adopt { fields, .. } | Change::Update { fields, .. } => {
+        Change::Adopt(fields) | Change::Update(fields) => {
             insert(&mut value, "fields", Some(json!(fields)));
         }
-        Change::Create(_) | Change::Remove(_) => {}
+        Change::Create | Change::Remove(_) => {}
     }
     match value {
         Value::Object(map) => map,
@@ -122,8 +128,8 @@ fn of_step(step: &Step) -> Map<String, Value> {
     }
 }
 
-fn of_outcome(step: &Step, outcome: &Outcome) -> Value {
-    let mut value = Value::Object(of_step(step));
+fn of_outcome(step: &Step, outcome: &Outcome, wanted: &Objects) -> Value {
+    let mut value = Value::Object(of_step(step, wanted));
     let word = match outcome {
         Outcome::Done => "done",
         Outcome::Failed { error, retry } => {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::desired::Objects;
 use crate::object::{
     Access, DeployKey, Kind, ManifestId, Object, ObjectId, POD_SECURITY, Repository,
 };
@@ -102,27 +103,42 @@ fn planned_word(verb: Verb) -> &'static str {
 }
 
 /// A row for each step.
-pub(super) fn each<'a>(steps: impl IntoIterator<Item = &'a Step>) -> Vec<Row> {
-    let spoken = steps.into_iter().map(Spoken::of_step);
+pub(super) fn each<'a>(steps: impl IntoIterator<Item = &'a Step>, wanted: &Objects) -> Vec<Row> {
+    let spoken = steps.into_iter().map(|step| Spoken::of_step(step, wanted));
     spoken.map(Spoken::into_row).collect()
 }
 
+/// The object of a step, as its row names it.
+pub(super) fn object(step: &Step) -> Phrase {
+    Spoken::with(step, Mark::of(step), Phrase::new())
+        .into_row()
+        .object
+}
+
 /// The same with what is alike in several namespaces told once.
-pub(super) fn grouped<'a>(steps: impl IntoIterator<Item = &'a Step>) -> Vec<Row> {
-    merged(steps.into_iter().map(Spoken::of_step))
+pub(super) fn grouped<'a>(steps: impl IntoIterator<Item = &'a Step>, wanted: &Objects) -> Vec<Row> {
+    merged(steps.into_iter().map(|step| Spoken::of_step(step, wanted)))
 }
 
 pub(super) fn each_outcome<'a>(
     outcomes: impl IntoIterator<Item = &'a (Step, Outcome)>,
+    wanted: &Objects,
 ) -> Vec<Row> {
-    let spoken = outcomes.into_iter().map(Spoken::of_outcome);
+    let spoken = outcomes
+        .into_iter()
+        .map(|outcome| Spoken::of_outcome(outcome, wanted));
     spoken.map(Spoken::into_row).collect()
 }
 
 pub(super) fn grouped_outcomes<'a>(
     outcomes: impl IntoIterator<Item = &'a (Step, Outcome)>,
+    wanted: &Objects,
 ) -> Vec<Row> {
-    merged(outcomes.into_iter().map(Spoken::of_outcome))
+    merged(
+        outcomes
+            .into_iter()
+            .map(|outcome| Spoken::of_outcome(outcome, wanted)),
+    )
 }
 
 /// The steps that people see: the `Tenant` object is bookkeeping, unless nothing else changes.
@@ -198,24 +214,26 @@ struct Spoken {
 }
 
 impl Spoken {
-    fn of_step(step: &Step) -> Self {
+    fn of_step(step: &Step, wanted: &Objects) -> Self {
         let says = step
             .hold
             .and_then(reason)
             .into_iter()
-            .fold(says(step), Phrase::aside);
+            .fold(says(step, wanted), Phrase::aside);
         Self::with(step, Mark::of(step), says)
     }
 
-    fn of_outcome((step, outcome): &(Step, Outcome)) -> Self {
+    fn of_outcome((step, outcome): &(Step, Outcome), wanted: &Objects) -> Self {
         let says = match outcome {
-            Outcome::Done => says(step),
+            Outcome::Done => says(step, wanted),
             Outcome::Failed { error, .. } => Phrase::new().message(error),
             Outcome::Skipped { because } => Phrase::new()
                 .words(format!("because {} ", because.noun()))
                 .name(because)
                 .words(" failed"),
-            Outcome::Held(hold) => reason(*hold).into_iter().fold(says(step), Phrase::aside),
+            Outcome::Held(hold) => reason(*hold)
+                .into_iter()
+                .fold(says(step, wanted), Phrase::aside),
         };
         Self::with(step, Mark::of_outcome(step, outcome), says)
     }
@@ -357,16 +375,19 @@ fn noun(id: &ObjectId) -> &'static str {
     }
 }
 
-fn says(step: &Step) -> Phrase {
+fn says(step: &Step, wanted: &Objects) -> Phrase {
     match &step.change {
-        Change::Create(to) => of_object(&step.id, to),
-        Change::Adopt { to, .. } => of_object(&step.id, to).aside("exists and is taken over"),
-        Change::Update { fields, .. } => of_update(&step.id, fields),
+        Change::Create => of_object(&step.id, wanted),
+        Change::Adopt(_) => of_object(&step.id, wanted).aside("exists and is taken over"),
+        Change::Update(fields) => of_update(&step.id, fields),
         Change::Remove(from) => of_found(&step.id, from),
     }
 }
 
-fn of_object(id: &ObjectId, object: &Object) -> Phrase {
+fn of_object(id: &ObjectId, wanted: &Objects) -> Phrase {
+    let Some(object) = wanted.get(id) else {
+        return Phrase::new();
+    };
     match (id, object) {
         (_, Object::Repository(repository)) => of_repository(repository),
         (
@@ -426,14 +447,8 @@ fn of_update(id: &ObjectId, fields: &[FieldChange]) -> Phrase {
 fn fields(step: &Step) -> Vec<Phrase> {
     // The sentence says it already, or the file that changed does.
     let said = matches!(step.id, ObjectId::TeamAccess { .. }) || is_memory(&step.id);
-    match &step.change {
-        Change::Adopt { fields, .. } | Change::Update { fields, .. } if !said => {
-            fields.iter().map(of_field).collect()
-        }
-        Change::Create(_) | Change::Adopt { .. } | Change::Update { .. } | Change::Remove(_) => {
-            Vec::new()
-        }
-    }
+    let fields = step.change.fields().iter().filter(|_| !said);
+    fields.map(of_field).collect()
 }
 
 fn of_field(field: &FieldChange) -> Phrase {

@@ -142,7 +142,7 @@ fn report_of(plan: Plan, failing: Option<&str>) -> Report {
             let outcome = match (&step.hold, &failed) {
                 (Some(hold), _) => Outcome::Held(*hold),
                 (None, Some(because)) => Outcome::Skipped {
-                    because: Clone::clone(because),
+                    because: Box::new(Clone::clone(because)),
                 },
                 (None, None) if failing == Some(step.id.noun()) => {
                     failed = Some(step.id.clone());
@@ -158,6 +158,7 @@ fn report_of(plan: Plan, failing: Option<&str>) -> Report {
         }
         let tenant = TenantReport {
             action: tenant.action,
+            wish: tenant.wish,
             outcomes,
             problems: tenant.problems,
             facts: tenant.facts,
@@ -486,6 +487,18 @@ fn escaping_shows_what_it_makes_harmless() {
         "an odd  and <code>&#35;</code>1"
     );
     assert!(escape::code(&"x".repeat(500)).contains("… (340 characters more)"));
+}
+
+#[test]
+fn a_thousand_errors_are_not_a_thousand_annotations() {
+    let many: Vec<_> = ten_errors().into_iter().cycle().take(1_000).collect();
+    let annotations = annotations::of_diagnostics(&many, &file());
+    assert_eq!(annotations.len(), 500);
+    let last = &annotations[499].message;
+    assert!(
+        last.ends_with("And 500 more errors, not shown for their number."),
+        "{last}"
+    );
 }
 
 #[test]

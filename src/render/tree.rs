@@ -19,12 +19,20 @@ pub enum Color {
 
 /// The whole plan, and its counts at the end.
 pub fn of_plan(plan: &Plan, color: Color) -> String {
+    of_plan_until(usize::MAX, plan, color)
+}
+
+/// The same, ended by the first tenant after so many bytes: for those who take no more.
+pub(super) fn of_plan_until(enough: usize, plan: &Plan, color: Color) -> String {
     let mut tree = Tree {
         text: String::new(),
         color,
     };
     tree.notes(&plan.notes);
     for (name, tenant) in &plan.tenants {
+        if tree.text.len() > enough {
+            return tree.text;
+        }
         let (_, word) = headline::action_word(tenant);
         tree.tenant(name.as_str(), word, &tenant.facts);
         tree.problems(&tenant.problems);
@@ -33,7 +41,7 @@ pub fn of_plan(plan: &Plan, color: Color) -> String {
             .iter()
             .map(|step| step.cause == Cause::Drift)
             .collect();
-        tree.rows(&rows::each(shown), &drift);
+        tree.rows(&rows::each(shown, &tenant.wanted()), &drift);
     }
     tree.counts(plan);
     tree.text
@@ -41,16 +49,25 @@ pub fn of_plan(plan: &Plan, color: Color) -> String {
 
 /// What was done of each tenant.
 pub fn of_report(report: &Report, color: Color) -> String {
+    of_report_until(usize::MAX, report, color)
+}
+
+/// The same, ended by the first tenant after so many bytes.
+pub(super) fn of_report_until(enough: usize, report: &Report, color: Color) -> String {
     let mut tree = Tree {
         text: String::new(),
         color,
     };
     tree.notes(&report.notes);
     for (name, tenant) in &report.tenants {
+        if tree.text.len() > enough {
+            return tree.text;
+        }
         let (_, word) = headline::outcome_word(tenant);
         tree.tenant(name.as_str(), word, &tenant.facts);
         tree.problems(&tenant.problems);
-        let rows = rows::each_outcome(rows::shown_outcomes(&tenant.outcomes));
+        let outcomes = rows::shown_outcomes(&tenant.outcomes);
+        let rows = rows::each_outcome(outcomes, &tenant.wanted());
         tree.rows(&rows, &vec![false; rows.len()]);
     }
     tree.line(&format!("{}.", headline::of_report(report)));

@@ -6,7 +6,7 @@
 //!   server.rs        HTTP in and out     rest.rs  the table of routes   graphql.rs  the executor
 //!   actions.rs       deeds on the model  model.rs what GitHub knows     git.rs      its objects
 //!   view.rs          the JSON of each object
-//!   auth.rs limits.rs faults.rs log.rs webhooks.rs
+//!   auth.rs limits.rs faults.rs log.rs traffic.rs webhooks.rs
 //! ```
 
 use std::collections::BTreeMap;
@@ -38,6 +38,7 @@ mod node_id;
 mod people;
 mod rest;
 mod server;
+mod traffic;
 mod view;
 mod webhooks;
 mod wire;
@@ -55,6 +56,7 @@ pub use model::{
     Selection, Team, Visibility, World,
 };
 pub use people::Person;
+pub use traffic::{Answered, Exchange, Traffic, Webhook};
 pub use webhooks::{Delivery, Outcome};
 
 use actions::{Edits, NewRepository};
@@ -628,6 +630,18 @@ impl GitHub {
 
     pub fn requests_since(&self, mark: Mark) -> Vec<Request> {
         self.hub.lock().log.since(mark)
+    }
+
+    /// From here on the observer is told of every request once it is answered, and of every webhook before it is sent.
+    /// There can be one.
+    pub fn observe(&self, observer: impl Fn(Traffic) + Send + Sync + 'static) {
+        let first = self.hub.observer.set(Box::new(observer));
+        assert!(first.is_ok(), "somebody observes already");
+    }
+
+    /// Method and path of every endpoint of REST, `{…}` for what varies, `{*…}` where that may hold slashes.
+    pub fn routes() -> impl Iterator<Item = (&'static str, &'static str)> {
+        rest::routes()
     }
 
     /// Requests and GraphQL fields that the sandbox does not know; a test should end with none.

@@ -190,10 +190,10 @@ impl Resolver<'_, '_> {
             .collect()
     }
 
-    fn namespace_settings(&self) -> BTreeMap<NamespaceName, NamespaceSettings> {
+    fn namespace_settings(&self) -> BTreeMap<NamespaceName, Box<NamespaceSettings>> {
         let common = self.settings.map("namespace");
         let settings = |namespace: &Named<'_, NamespaceName>| {
-            namespace_settings(&common.under(namespace.map, &NAMESPACE))
+            Box::new(namespace_settings(&common.under(namespace.map, &NAMESPACE)))
         };
         let namespaces = self.namespaces.iter().rev();
         namespaces

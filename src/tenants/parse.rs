@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, Lines, Place};
 use super::entry::Entry;
@@ -134,7 +135,7 @@ fn sound(file: File<'_>, findings: &[Diagnostic]) -> Tenants {
             .entries
             .into_iter()
             .filter(is_sound)
-            .map(|entry| (entry.tenant.name.clone(), entry.tenant))
+            .map(|entry| (entry.tenant.name.clone(), Arc::new(entry.tenant)))
             .collect(),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, Place, quoted};
 use super::entry::{Entry, items, repository_name};
@@ -323,7 +324,10 @@ fn service_accounts_have_a_namespace(file: &File<'_>) -> Vec<Diagnostic> {
 }
 
 /// Namespaces that would go from one tenant to another in one merge: the losing tenant's objects in them would be lost.
-pub fn moved_namespaces(before: &BTreeMap<TenantName, Tenant>, parsed: &Parsed) -> Vec<Diagnostic> {
+pub fn moved_namespaces(
+    before: &BTreeMap<TenantName, Arc<Tenant>>,
+    parsed: &Parsed,
+) -> Vec<Diagnostic> {
     let owners: BTreeMap<&NamespaceName, &TenantName> = before
         .values()
         .flat_map(|tenant| tenant.namespaces.keys().map(|name| (name, &tenant.name)))

@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, Place, Source};
 use super::{Context, Parsed, Tenant, parse};
@@ -35,7 +36,7 @@ fn tenant(text: &str) -> Tenant {
     let mut tenants = valid(text).sound.tenants;
     let (_, tenant) = tenants.pop_first().unwrap();
     assert!(tenants.is_empty());
-    tenant
+    Arc::unwrap_or_clone(tenant)
 }
 
 fn shown(text: &str, findings: &[Diagnostic]) -> String {

@@ -2,6 +2,8 @@
 
 mod cluster;
 mod cluster_works;
+mod contract;
+mod http;
 mod support;
 
 mod admission;

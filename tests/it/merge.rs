@@ -120,3 +120,29 @@ fn ai_team_is_complete(world: &World) {
             .is_some()
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workspace_that_is_made_from_a_template_has_what_is_in_it() {
+    let Some(mut world) = World::new("tenants: []\n").await else {
+        return;
+    };
+    let template = world.text("acme%/skeleton");
+    let github = &world.github;
+    github.repository(&template, &[("guide.md", "# How we work\n")]);
+    github.edit_repository(&template, |found| found.is_template = true);
+    let file = "
+tenants:
+- name: shop%
+  repository: {template: acme%/skeleton}
+  namespaces: [{name: shop%}]
+";
+    let (_, _, apply) = world.change("add", file).await;
+    assert_eq!(apply.conclusion.as_deref(), Some("success"), "{apply:#?}");
+    let workspace = world.text("acme%/shop%-workspace");
+    for path in ["guide.md", "tenantry.yaml"] {
+        let text = world.github.file(&workspace, "main", path);
+        assert!(text.is_some(), "{path} is there");
+    }
+    world.rests().await;
+    world.end().await;
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tenantry::sandbox::github::{CheckRun, Class, Credential, MergeMethod};
+use tenantry::sandbox::github::{CheckRun, Class, Credential, Fault, MergeMethod};
 
 use crate::support::World;
 
@@ -751,5 +751,27 @@ async fn a_pull_request_to_another_branch_is_told_that_nothing_is_applied_from_t
         headline(&world, number).as_deref(),
         Some("### Plan: 1 tenant added")
     );
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_comment_that_is_not_where_it_was_is_looked_for() {
+    let Some(world) = World::new(NO_TENANT).await else {
+        return;
+    };
+    let (number, head) = world.pull("add", ONE_TENANT);
+    world.check(&head, PLAN).await;
+    let gone = Fault::on("PATCH", "/repos/*/*/issues/comments/*").respond(404);
+    world.github.fault(gone);
+    let mark = world.github.mark();
+    let merged = world.merge(number);
+    world.check(&merged, "tenantry/apply").await;
+    assert_eq!(world.github.waiting_faults(), 0);
+    let title = headline(&world, number);
+    assert_eq!(title.as_deref(), Some("### Applied: 1 tenant added"));
+    let looked = world.github.requests_since(mark).into_iter();
+    let looked =
+        looked.filter(|request| request.method == "GET" && request.path.contains("/comments"));
+    assert_eq!(looked.count(), 1, "known again from then on");
     world.end().await;
 }

@@ -19,6 +19,7 @@ use tenantry::sandbox::github::{App as Registered, GitHub, MergeMethod, Reposito
 use tenantry::serve::{self, App, Parts};
 
 use crate::cluster::Cluster;
+use crate::contract::Contract;
 
 /// Longer than anything in a story takes.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -28,6 +29,7 @@ pub(crate) struct World {
     pub(crate) cluster: &'static Cluster,
     registered: Registered,
     app: Option<Process>,
+    contract: Contract,
     /// Whom the app is in the cluster, if not its own ServiceAccount.
     pub(crate) user: Option<String>,
     log: Log,
@@ -71,6 +73,7 @@ impl World {
                 &events,
                 "http://127.0.0.1:9/",
             ),
+            contract: Contract::of(&github),
             github,
             cluster,
             app: None,
@@ -472,12 +475,13 @@ impl World {
         );
     }
 
-    /// The end of each story: nothing asked that the embedded GitHub does not know.
+    /// The end of each story: nothing asked that the embedded GitHub does not know, and all as GitHub describes it.
     pub(crate) async fn end(mut self) {
         self.settled().await;
         self.stop().await;
         assert_eq!(self.github.unknown_requests(), Vec::<String>::new());
         self.github.stop();
+        self.contract.judge();
     }
 }
 

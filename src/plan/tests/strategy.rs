@@ -81,7 +81,7 @@ pub(crate) fn tenant() -> impl Strategy<Value = Tenant> {
             let mut tenant = named(name);
             tenant.namespaces = spaces
                 .into_iter()
-                .map(|(name, settings)| (name.parse().unwrap(), settings))
+                .map(|(name, settings)| (name.parse().unwrap(), Box::new(settings)))
                 .collect();
             let all: BTreeSet<_> = tenant.namespaces.keys().cloned().collect();
             tenant.teams = teams

@@ -4,10 +4,11 @@
 //! servers add: ids, defaults, rewritten quantities, field owners.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use crate::desired::{self, Desired};
+use crate::desired::{self, Desired, Wish};
 use crate::names::{FullName, TenantName};
 use crate::object::{
     Access, Credentials, DeployKey, FIELD_MANAGER, Fingerprint, Kind, ManifestId, Object, ObjectId,
@@ -57,11 +58,11 @@ pub(crate) fn surroundings() -> Surroundings {
 }
 
 pub(crate) fn desired(tenant: &Tenant) -> Desired {
-    desired::of(
-        tenant,
-        &surroundings(),
-        "3f2c1ab0000000000000000000000000000000ff",
-    )
+    desired::of(&Wish {
+        entry: Arc::new(tenant.clone()),
+        surroundings: Arc::new(surroundings()),
+        commit: "3f2c1ab0000000000000000000000000000000ff".into(),
+    })
 }
 
 /// Whether the world obeys holds, as every apply does, or does what they hold too.
@@ -108,8 +109,9 @@ impl World {
                 made.push(step.clone());
             }
         }
+        let wanted = desired(tenant).objects;
         for step in &made {
-            self.make(step);
+            self.make(step, &wanted[&step.id]);
         }
         for step in removed.iter().rev() {
             self.remove(&step.id);
@@ -181,10 +183,7 @@ impl World {
             .expect("the repository is there")
     }
 
-    fn make(&mut self, step: &Step) {
-        let Some(target) = step.change.target() else {
-            return;
-        };
+    fn make(&mut self, step: &Step, target: &Object) {
         match (&step.id, target) {
             (ObjectId::Manifest(id), Object::Manifest(value)) => self.server_side_apply(id, value),
             (ObjectId::Repository(name), Object::Repository(to)) => {
@@ -208,7 +207,7 @@ impl World {
     }
 
     fn write_repository(&mut self, name: &FullName, to: &Repository, change: &Change) {
-        if matches!(change, Change::Create(_)) {
+        if matches!(change, Change::Create) {
             let clash = self
                 .repositories
                 .insert(name.to_string(), Workspace::new(to.visibility));
@@ -400,9 +399,9 @@ impl World {
     fn memory(&self, name: &TenantName) -> Option<Memory> {
         let (entry, progress) = self.entries.get(name)?;
         Some(Memory {
-            entry: entry.clone(),
+            entry: Arc::new(entry.clone()),
             control_repository: surroundings().control_repository,
-            commit: "9d0e4f1".to_owned(),
+            commit: "9d0e4f1".into(),
             created_at: "2026-11-25T00:00:00Z".parse().unwrap(),
             repository: None,
             key: None,

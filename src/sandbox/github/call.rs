@@ -180,7 +180,8 @@ impl Call<'_> {
     }
 }
 
-fn encoded(text: &str) -> String {
+/// As a part of a URL; slashes stay.
+pub(super) fn encoded(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => {

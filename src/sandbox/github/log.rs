@@ -67,7 +67,7 @@ impl Class {
 }
 
 /// A place in the log, to ask for what came after it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark(pub(super) u64);
 
 /// Everything that came in.

@@ -167,6 +167,10 @@ pub(super) struct Found {
     pub(super) parameters: Vec<(&'static str, String)>,
 }
 
+pub(super) fn routes() -> impl Iterator<Item = (&'static str, &'static str)> {
+    ROUTES.iter().map(|route| (route.method, route.pattern))
+}
+
 /// The route for a request, if the sandbox has one.
 pub(super) fn find(method: &str, path: &str) -> Option<Found> {
     ROUTES

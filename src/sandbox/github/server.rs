@@ -1,6 +1,7 @@
 //! The HTTP side: takes a request in, notes it, lets faults happen, answers.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use axum::body::{Body as HttpBody, to_bytes};
@@ -18,6 +19,7 @@ use super::faults::{Effect, Fault, Faults, Moment};
 use super::limits::{Budget, Resource};
 use super::log::{Credential, Log};
 use super::model::World;
+use super::traffic::{Answered, Exchange, Observer, Traffic};
 use super::{graphql, rest};
 
 /// The largest request body, in bytes.
@@ -36,6 +38,7 @@ pub(super) struct Hub {
     state: Mutex<Shelf>,
     mail: Notify,
     idle: watch::Sender<bool>,
+    pub(super) observer: OnceLock<Observer>,
 }
 
 impl Hub {
@@ -49,6 +52,7 @@ impl Hub {
             }),
             mail: Notify::new(),
             idle: watch::Sender::new(true),
+            observer: OnceLock::new(),
         }
     }
 
@@ -76,6 +80,9 @@ impl Hub {
                 self.mail.notified().await;
                 continue;
             };
+            if let Some(observer) = self.observer.get() {
+                observer(Traffic::Webhook(parcel.as_sent()));
+            }
             let (index, outcome) = parcel.send().await;
             self.with(|world| world.webhooks.finished(index, outcome));
         }
@@ -87,6 +94,34 @@ impl Hub {
             .await
             .expect("the hub holds the sender");
     }
+
+    /// Tells the observer, if there is one, how a request ended.
+    fn tell(&self, arrival: &Arrival, answer: Option<&Outgoing>) {
+        let Some(observer) = self.observer.get() else {
+            return;
+        };
+        let mut headers = readable(&arrival.headers);
+        headers.remove("authorization");
+        let request = self.lock().log.entry(arrival.sequence).clone();
+        observer(Traffic::Exchange(Box::new(Exchange {
+            request,
+            path: arrival.path.clone(),
+            headers,
+            body: arrival.body.clone(),
+            answer: answer.map(Outgoing::as_sent),
+            injected: answer.is_none_or(|answer| answer.injected),
+        })));
+    }
+}
+
+/// Headers by their names, as far as they are text; one that came more than once has all its values, with commas.
+fn readable(headers: &HeaderMap) -> BTreeMap<String, String> {
+    let values = |name: &HeaderName| {
+        let values = headers.get_all(name).iter();
+        let texts: Vec<_> = values.filter_map(|value| value.to_str().ok()).collect();
+        (name.as_str().to_owned(), texts.join(", "))
+    };
+    headers.keys().map(values).collect()
 }
 
 /// A request as far as it is needed after its arrival.
@@ -107,17 +142,55 @@ impl Arrival {
     }
 }
 
+/// An answer on its way out.
+struct Outgoing {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+    /// Whether a fault made it up.
+    injected: bool,
+}
+
+impl Outgoing {
+    fn as_sent(&self) -> Answered {
+        Answered {
+            status: self.status.as_u16(),
+            headers: readable(&self.headers),
+            body: self.body.clone(),
+        }
+    }
+
+    fn into_response(self) -> Response {
+        let mut response = Response::new(HttpBody::from(self.body));
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers;
+        response
+    }
+}
+
 /// Answers any request at all.
 pub(super) async fn answer(State(hub): State<Arc<Hub>>, request: HttpRequest) -> Response {
     let arrival = arrive(&hub, request).await;
     tokio::time::sleep(arrival.latency).await;
+    let outgoing = outgoing(&hub, &arrival).await;
+    hub.tell(&arrival, Some(&outgoing));
+    outgoing.into_response()
+}
+
+async fn outgoing(hub: &Hub, arrival: &Arrival) -> Outgoing {
     if let Some(fault) = &arrival.fault {
-        let done = (fault.moment == Moment::AfterDoingIt).then(|| work(&hub, &arrival));
-        if let Some(response) = suffer(&hub, &arrival, &fault.effect).await.or(done) {
-            return response;
+        let done = (fault.moment == Moment::AfterDoingIt).then(|| work(hub, arrival));
+        if let Some(made_up) = suffer(hub, arrival, &fault.effect).await {
+            return Outgoing {
+                injected: true,
+                ..made_up
+            };
+        }
+        if let Some(done) = done {
+            return done;
         }
     }
-    work(&hub, &arrival)
+    work(hub, arrival)
 }
 
 async fn arrive(hub: &Hub, request: HttpRequest) -> Arrival {
@@ -167,7 +240,7 @@ fn named_path(world: &World, path: &str) -> String {
 }
 
 /// What the client sees of a fault; nothing where it was a delay alone.
-async fn suffer(hub: &Hub, arrival: &Arrival, effect: &Effect) -> Option<Response> {
+async fn suffer(hub: &Hub, arrival: &Arrival, effect: &Effect) -> Option<Outgoing> {
     match effect {
         Effect::Delay(by) => {
             tokio::time::sleep(*by).await;
@@ -177,6 +250,7 @@ async fn suffer(hub: &Hub, arrival: &Arrival, effect: &Effect) -> Option<Respons
         // printed: the panic hook is not called for a resumed unwind.
         Effect::HangUp => {
             hub.lock().log.entry(arrival.sequence).status = 0;
+            hub.tell(arrival, None);
             std::panic::resume_unwind(Box::new("the connection is dropped by a fault"))
         }
         Effect::RevokeToken => {
@@ -197,7 +271,7 @@ async fn suffer(hub: &Hub, arrival: &Arrival, effect: &Effect) -> Option<Respons
     }
 }
 
-fn refuse(state: &mut Shelf, arrival: &Arrival, refusal: &Refusal) -> Response {
+fn refuse(state: &mut Shelf, arrival: &Arrival, refusal: &Refusal) -> Outgoing {
     state.log.entry(arrival.sequence).status = refusal.status;
     build(
         refusal.status,
@@ -208,7 +282,7 @@ fn refuse(state: &mut Shelf, arrival: &Arrival, refusal: &Refusal) -> Response {
 }
 
 /// Does what the request asks for.
-fn work(hub: &Hub, arrival: &Arrival) -> Response {
+fn work(hub: &Hub, arrival: &Arrival) -> Outgoing {
     let mut state = hub.lock();
     let response = answered(&mut state, arrival);
     // Said under the lock: a word said later could be older than what the delivery has said meanwhile.
@@ -218,7 +292,7 @@ fn work(hub: &Hub, arrival: &Arrival) -> Response {
     response
 }
 
-fn answered(state: &mut Shelf, arrival: &Arrival) -> Response {
+fn answered(state: &mut Shelf, arrival: &Arrival) -> Outgoing {
     let caller = match recognise(state, arrival) {
         Ok(caller) => caller,
         Err(refusal) => return refuse(state, arrival, &refusal),
@@ -348,15 +422,15 @@ fn moved(call: &Call<'_>, arrival: &Arrival) -> Option<Refusal> {
     )
 }
 
-fn finish(state: &mut Shelf, arrival: &Arrival, answer: Outcome, budget: Budget) -> Response {
+fn finish(state: &mut Shelf, arrival: &Arrival, answer: Outcome, budget: Budget) -> Outgoing {
     let (status, body, mut headers) = match answer {
         Ok(reply) => (reply.status, reply.body, reply.headers),
         Err(refusal) => (refusal.status, Body::Json(refusal.body()), refusal.headers),
     };
     headers.extend(budget.headers());
-    let response = build(status, &body, &headers, arrival);
-    state.log.entry(arrival.sequence).status = response.status().as_u16();
-    response
+    let outgoing = build(status, &body, &headers, arrival);
+    state.log.entry(arrival.sequence).status = outgoing.status.as_u16();
+    outgoing
 }
 
 fn build(
@@ -364,7 +438,7 @@ fn build(
     body: &Body,
     headers: &[(&'static str, String)],
     arrival: &Arrival,
-) -> Response {
+) -> Outgoing {
     let (content_type, bytes) = match body {
         Body::Empty => (None, Vec::new()),
         Body::Json(value) => (
@@ -376,12 +450,16 @@ fn build(
             bytes,
         } => (Some(*content_type), bytes.clone()),
     };
-    let mut response = Response::new(HttpBody::empty());
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+    let mut outgoing = Outgoing {
+        status: StatusCode::from_u16(status).unwrap_or(StatusCode::OK),
+        headers: HeaderMap::new(),
+        body: bytes,
+        injected: false,
+    };
     let mut set = |name: &'static str, value: &str| {
         let value = HeaderValue::from_str(value).expect("our headers are plain text");
-        response
-            .headers_mut()
+        outgoing
+            .headers
             .insert(HeaderName::from_static(name), value);
     };
     set("x-github-request-id", &request_id(arrival.sequence));
@@ -393,15 +471,14 @@ fn build(
         set("content-type", content_type);
     }
     if arrival.method == "GET" && status == 200 {
-        let tag = format!("W/\"{}\"", hex::encode(Sha256::digest(&bytes)));
+        let tag = format!("W/\"{}\"", hex::encode(Sha256::digest(&outgoing.body)));
         set("etag", &tag);
         if arrival.header("if-none-match") == Some(&tag) {
-            *response.status_mut() = StatusCode::NOT_MODIFIED;
-            return response;
+            outgoing.status = StatusCode::NOT_MODIFIED;
+            outgoing.body.clear();
         }
     }
-    *response.body_mut() = HttpBody::from(bytes);
-    response
+    outgoing
 }
 
 /// `0BAD:1F:…`-like, and unique.

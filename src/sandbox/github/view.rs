@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::auth::Caller;
+use super::call::encoded;
 use super::model::{Account, AccountKind, Id, Permission, Permissions, Team, Visibility, World};
 use super::node_id::Node;
 
@@ -11,7 +12,8 @@ mod pulls;
 
 pub(super) use git::{commit, contents_entry, git_commit, git_reference, git_tree, simple_commit};
 pub(super) use pulls::{
-    annotation, check_run, check_suite, comment, diff_entry, issue, pull, pull_simple, reaction,
+    annotation, check_run, check_suite, check_suite_full, comment, diff_entry, issue, pull,
+    pull_simple, reaction, simple_check_suite,
 };
 
 /// Where people look at things. Only the API is on loopback.
@@ -20,7 +22,7 @@ pub(super) const WEB: &str = "https://github.com";
 pub(super) fn account(world: &World, id: Id) -> Value {
     let account = world.account(id);
     let login = &account.login;
-    let url = format!("{}/users/{login}", world.root);
+    let url = format!("{}/users/{}", world.root, encoded(login));
     let html_url = match account.kind {
         AccountKind::Bot => format!("{WEB}/apps/{}", login.trim_end_matches("[bot]")),
         AccountKind::User | AccountKind::Organization(_) => format!("{WEB}/{login}"),
@@ -171,7 +173,7 @@ const REPOSITORY_URLS: [(&str, &str); 37] = [
     ("url", ""),
 ];
 
-/// A repository as lists, webhooks and pulls show it.
+/// A repository inside of something else: a pull, a suite, its own copy.
 pub(super) fn repository(world: &World, id: Id) -> Value {
     let found = world.repository(id);
     let full_name = world.full_name(id);
@@ -210,7 +212,6 @@ pub(super) fn repository(world: &World, id: Id) -> Value {
             "open_issues_count": 0, "license": null, "allow_forking": true,
             "is_template": found.is_template, "web_commit_signoff_required": false, "topics": [],
             "visibility": if found.is_private() { "private" } else { "public" },
-            "custom_properties": {},
             "forks": forks, "open_issues": 0, "watchers": 0,
             "default_branch": found.default_branch,
         }),
@@ -218,10 +219,17 @@ pub(super) fn repository(world: &World, id: Id) -> Value {
     shown
 }
 
+/// A repository as webhooks show it.
+pub(super) fn told_repository(world: &World, id: Id) -> Value {
+    let mut shown = repository(world, id);
+    shown["custom_properties"] = json!({});
+    shown
+}
+
 /// A repository in a `push` event, which has kept some habits of its own: times as numbers, and more of the owner.
 pub(super) fn pushed_repository(world: &World, id: Id) -> Value {
     let found = world.repository(id);
-    let mut shown = repository(world, id);
+    let mut shown = told_repository(world, id);
     for name in ["created_at", "pushed_at"] {
         let time: Option<jiff::Timestamp> = shown[name].as_str().and_then(|text| text.parse().ok());
         shown[name] = json!(time.map(jiff::Timestamp::as_second));
@@ -262,7 +270,7 @@ pub(super) fn repository_full(world: &World, id: Id, caller: &Caller) -> Value {
             "allow_update_branch": false, "use_squash_pr_title_as_default": false,
             "squash_merge_commit_message": "COMMIT_MESSAGES", "squash_merge_commit_title": "COMMIT_OR_PR_TITLE",
             "merge_commit_message": "PR_TITLE", "merge_commit_title": "MERGE_MESSAGE",
-            "network_count": 0, "subscribers_count": 1,
+            "network_count": 0, "subscribers_count": 1, "custom_properties": {},
         }),
     );
     if world.organization(found.owner).is_some() {
@@ -326,6 +334,9 @@ pub(super) fn team(world: &World, team: &Team, permission: Option<Permission>) -
 /// `GET /orgs/{org}/teams/{slug}`.
 pub(super) fn team_full(world: &World, found: &Team) -> Value {
     let mut full = team(world, found, None);
+    if let Value::Object(full) = &mut full {
+        full.shift_remove("permissions");
+    }
     extend(
         &mut full,
         json!({

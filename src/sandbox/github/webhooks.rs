@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::auth::reaches;
 use super::model::{AppRecord, Id, Installation, World};
 use super::node_id::Node;
+use super::traffic::Webhook;
 use super::{view, wire};
 
 /// GitHub gives a receiver this long to answer.
@@ -77,6 +78,16 @@ pub(super) struct Parcel {
 }
 
 impl Parcel {
+    pub(super) fn as_sent(&self) -> Webhook {
+        let headers = self.headers.iter();
+        Webhook {
+            headers: headers
+                .map(|(name, value)| ((*name).to_owned(), value.clone()))
+                .collect(),
+            body: self.body.clone(),
+        }
+    }
+
     /// Sends it and gives the place of its delivery with the outcome.
     pub(super) async fn send(self) -> (usize, Outcome) {
         let sending = wire::send("POST", &self.url, &self.headers, &self.body);
@@ -165,10 +176,11 @@ impl World {
         let account = about
             .account
             .or_else(|| Some(self.repository(about.repository?).owner));
+        let action = payload["action"].as_str().unwrap_or_default();
         let listeners: Vec<Id> = self
             .installations
             .values()
-            .filter(|one| Some(one.account) == account && self.hears(one, event, about))
+            .filter(|one| Some(one.account) == account && self.hears(one, (event, action), about))
             .map(|one| one.id)
             .collect();
         for installation in listeners {
@@ -177,14 +189,19 @@ impl World {
         }
     }
 
-    fn hears(&self, installation: &Installation, event: &str, about: About) -> bool {
+    fn hears(
+        &self,
+        installation: &Installation,
+        (event, action): (&str, &str),
+        about: About,
+    ) -> bool {
         let app = &self.apps[&installation.app];
         let repository = about.repository.map(|id| self.repository(id));
         installation.suspended_at.is_none()
             && about.only_app.is_none_or(|only| only == app.id)
             && app.events.iter().any(|one| one == event)
             && repository.is_none_or(|repository| installation.covers(repository))
-            && needed_permissions(event)
+            && permissions_to_hear(event, action)
                 .iter()
                 .any(|(name, level)| reaches(installation.permissions.get(*name), level))
     }
@@ -201,7 +218,7 @@ impl World {
         if let Some(repository) = about.repository {
             let shown = match event {
                 "push" => view::pushed_repository(self, repository),
-                _ => view::repository(self, repository),
+                _ => view::told_repository(self, repository),
             };
             whole.insert("repository".into(), shown);
         }
@@ -300,6 +317,16 @@ pub(super) fn needed_permissions(event: &str) -> &'static [(&'static str, &'stat
         "team" | "team_add" | "membership" | "organization" => &[("members", "read")],
         "member" => &[("members", "read"), ("metadata", "read")],
         _ => &[("metadata", "read")],
+    }
+}
+
+/// Any one of these lets an App be told: who is asked to check must be able to.
+fn permissions_to_hear(event: &str, action: &str) -> &'static [(&'static str, &'static str)] {
+    match (event, action) {
+        ("check_run" | "check_suite", "requested" | "rerequested" | "requested_action") => {
+            &[("checks", "write")]
+        }
+        _ => needed_permissions(event),
     }
 }
 

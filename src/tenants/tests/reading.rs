@@ -29,7 +29,7 @@ fn the_seeds_entry_is_valid_with_every_default() {
 fn the_full_example_is_valid() {
     let parsed = valid(FULL);
     let payments = &parsed.sound.tenants[&"payments".parse().unwrap()];
-    let payments = serde_json::to_string_pretty(payments).unwrap();
+    let payments = serde_json::to_string_pretty(&**payments).unwrap();
     insta::assert_snapshot!(payments);
 }
 

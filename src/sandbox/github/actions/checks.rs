@@ -82,7 +82,7 @@ impl World {
             account: None,
         };
         let mut shown = view::check_run(self, run);
-        shown["check_suite"] = view::check_suite(self, &self.check_suites[&run.suite]);
+        shown["check_suite"] = view::simple_check_suite(self, &self.check_suites[&run.suite]);
         let payload = json!({"action": action, "check_run": shown});
         self.emit("check_run", about, sender, &payload);
     }

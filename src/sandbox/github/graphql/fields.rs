@@ -751,7 +751,11 @@ impl Run<'_, '_> {
         fits: impl Fn(&Pull) -> bool,
     ) -> Resolved {
         self.need(repository, "pull_requests=read")?;
-        let states = arguments.get("states").and_then(Value::as_array);
+        // A value that stands alone is a list of one.
+        let states = arguments.get("states").map(|states| match states {
+            Value::Array(states) => states.clone(),
+            state => vec![state.clone()],
+        });
         let base = text(arguments, "baseRefName");
         let head = text(arguments, "headRefName");
         let all = self
@@ -761,7 +765,11 @@ impl Run<'_, '_> {
             .pulls
             .values()
             .filter(|pull| fits(pull))
-            .filter(|pull| states.is_none_or(|all| all.contains(&state_word(pull.state))))
+            .filter(|pull| {
+                states
+                    .as_ref()
+                    .is_none_or(|all| all.contains(&state_word(pull.state)))
+            })
             .filter(|pull| base.is_none_or(|base| pull.base_branch == base))
             .filter(|pull| head.is_none_or(|head| pull.head_branch == head))
             .map(|pull| pull_link(repository, pull.number))

@@ -298,7 +298,7 @@ pub(super) fn suites_of_commit(call: &mut Call<'_>) -> Answer {
         .map(|one| one.id)
         .collect();
     call.counted_page("check_suites", &suites, |id| {
-        view::check_suite(call.world, &call.world.check_suites[id])
+        view::check_suite_full(call.world, &call.world.check_suites[id])
     })
 }
 
@@ -308,5 +308,5 @@ pub(super) fn suite(call: &mut Call<'_>) -> Answer {
     let found = found
         .filter(|one| one.repository == call.repository())
         .ok_or_else(Refusal::not_found)?;
-    Ok(Reply::ok(view::check_suite(call.world, found)))
+    Ok(Reply::ok(view::check_suite_full(call.world, found)))
 }

@@ -336,14 +336,10 @@ pub(in super::super) fn annotation(world: &World, run: &CheckRun, sent: &Value) 
     })
 }
 
-pub(in super::super) fn check_suite(world: &World, suite: &CheckSuite) -> Value {
+/// A check suite inside of a check run.
+pub(in super::super) fn simple_check_suite(world: &World, suite: &CheckSuite) -> Value {
     let of = suite.repository;
-    let own = format!("{}/check-suites/{}", address(world, of), suite.id);
-    let runs: Vec<&CheckRun> = world
-        .check_runs
-        .values()
-        .filter(|run| run.suite == suite.id)
-        .collect();
+    let runs = runs_of(world, suite);
     let status = match runs.as_slice() {
         [] => "queued",
         runs if runs.iter().all(|run| run.status == "completed") => "completed",
@@ -364,18 +360,41 @@ pub(in super::super) fn check_suite(world: &World, suite: &CheckSuite) -> Value 
         "head_sha": suite.head_sha,
         "status": status,
         "conclusion": conclusion,
-        "url": own,
+        "url": format!("{}/check-suites/{}", address(world, of), suite.id),
         "before": null,
         "after": suite.head_sha,
         "pull_requests": pulls_of_commit(world, of, &suite.head_sha),
         "app": app(world, suite.app),
         "created_at": suite.created_at,
         "updated_at": suite.created_at,
-        "rerequestable": true,
-        "runs_rerequestable": true,
-        "latest_check_runs_count": runs.len(),
-        "check_runs_url": format!("{own}/check-runs"),
-        "head_commit": simple_commit(world, of, &suite.head_sha),
-        "repository": repository(world, of),
     })
+}
+
+fn runs_of<'a>(world: &'a World, suite: &CheckSuite) -> Vec<&'a CheckRun> {
+    let runs = world.check_runs.values();
+    runs.filter(|run| run.suite == suite.id).collect()
+}
+
+/// A check suite as a webhook tells of it; the repository stands beside it.
+pub(in super::super) fn check_suite(world: &World, suite: &CheckSuite) -> Value {
+    let of = suite.repository;
+    let mut shown = simple_check_suite(world, suite);
+    extend(
+        &mut shown,
+        json!({
+            "rerequestable": true,
+            "runs_rerequestable": true,
+            "latest_check_runs_count": runs_of(world, suite).len(),
+            "check_runs_url": format!("{}/check-suites/{}/check-runs", address(world, of), suite.id),
+            "head_commit": simple_commit(world, of, &suite.head_sha),
+        }),
+    );
+    shown
+}
+
+/// A check suite as REST shows it.
+pub(in super::super) fn check_suite_full(world: &World, suite: &CheckSuite) -> Value {
+    let mut full = check_suite(world, suite);
+    full["repository"] = repository(world, suite.repository);
+    full
 }

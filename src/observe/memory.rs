@@ -1,0 +1,149 @@
+//! What the `Tenant` objects remember.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Deserialize as _;
+use serde_json::Value;
+
+use super::cluster::kept;
+use super::mark::Mark;
+use crate::flux;
+use crate::kubernetes::{Error, Reader};
+use crate::names::TenantName;
+use crate::object::{Fingerprint, Kind};
+use crate::observed::{Accepted, Memory, Progress, RememberedRepository};
+use crate::surroundings::Surroundings;
+use crate::tenants::{Tenant, Tenants};
+
+/// Every tenant that is remembered in the cluster, by whichever control repo; or why it cannot be understood.
+pub type Memories = BTreeMap<TenantName, Result<Remembered, String>>;
+
+#[derive(Debug, Clone)]
+pub struct Remembered {
+    pub memory: Memory,
+    /// The object, where it is not all that a tenant of the file wants of it.
+    pub(super) manifest: Option<Box<str>>,
+}
+
+/// Reads all Tenant objects. An entry that is in the file as it is remembered is there only once.
+pub async fn memories(
+    cluster: &Reader,
+    surroundings: &Surroundings,
+    file: &Tenants,
+) -> Result<Memories, Error> {
+    let mut memories = Memories::new();
+    let mut add = |object: Value| {
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        if let Ok(name) = name.parse() {
+            let remembered = remembered(&object, surroundings, file.tenants.get(&name));
+            memories.insert(name, remembered);
+        }
+    };
+    cluster.each(Kind::Tenant, None, &mut add).await?;
+    Ok(memories)
+}
+
+fn remembered(
+    object: &Value,
+    surroundings: &Surroundings,
+    wanted: Option<&Arc<Tenant>>,
+) -> Result<Remembered, String> {
+    let memory = memory(object, wanted)?;
+    let is_of_interest = memory.control_repository == surroundings.control_repository
+        && !is_as_wanted(object, &memory, surroundings, wanted);
+    Ok(Remembered {
+        manifest: is_of_interest.then(|| kept(object)),
+        memory,
+    })
+}
+
+/// Whether the object is what the tenant's entry, unchanged, would make of it.
+fn is_as_wanted(
+    object: &Value,
+    memory: &Memory,
+    surroundings: &Surroundings,
+    wanted: Option<&Arc<Tenant>>,
+) -> bool {
+    let Some(wanted) = wanted.filter(|wanted| ***wanted == *memory.entry) else {
+        return false;
+    };
+    let (id, manifest) = flux::memory(wanted, surroundings, &memory.commit);
+    Mark::of_found(&id, object) == Some(Mark::of_wanted(&id, &manifest))
+}
+
+fn memory(object: &Value, wanted: Option<&Arc<Tenant>>) -> Result<Memory, String> {
+    let (spec, status) = (&object["spec"], &object["status"]);
+    let text = |value: &Value, what: &str| {
+        value
+            .as_str()
+            .map(str::to_owned)
+            .ok_or_else(|| format!("it has no {what}"))
+    };
+    let accepted = accepted(status);
+    let generation = object["metadata"]["generation"].as_i64();
+    let progress = match &accepted {
+        Some(accepted) if accepted.is_true && Some(accepted.generation) == generation => {
+            Progress::Finished
+        }
+        _ if status["onboardedAt"].is_string() => Progress::Unfinished,
+        _ => Progress::New,
+    };
+    let created = text(
+        &object["metadata"]["creationTimestamp"],
+        "creationTimestamp",
+    )?;
+    Ok(Memory {
+        entry: entry(&spec["entry"], wanted)?,
+        control_repository: text(&spec["controlRepository"], "spec.controlRepository")?
+            .parse()
+            .map_err(|error| format!("spec.controlRepository {error}"))?,
+        commit: text(&spec["commit"], "spec.commit")?.into(),
+        created_at: created
+            .parse::<Timestamp>()
+            .map_err(|error| format!("creationTimestamp: {error}"))?,
+        repository: repository(status),
+        key: status
+            .pointer("/deployKey/fingerprint")
+            .and_then(Value::as_str)
+            .map(|key| Fingerprint(key.to_owned())),
+        progress,
+        generation: generation.unwrap_or_default(),
+        accepted,
+    })
+}
+
+/// The entry remembered; the file's own, if it is the same.
+fn entry(value: &Value, wanted: Option<&Arc<Tenant>>) -> Result<Arc<Tenant>, String> {
+    let entry = Tenant::deserialize(value).map_err(|error| format!("spec.entry: {error}"))?;
+    Ok(match wanted {
+        Some(wanted) if **wanted == entry => Arc::clone(wanted),
+        Some(_) | None => Arc::new(entry),
+    })
+}
+
+fn repository(status: &Value) -> Option<RememberedRepository> {
+    let full_name = status
+        .pointer("/repository/fullName")?
+        .as_str()?
+        .parse()
+        .ok()?;
+    let node_id = status.pointer("/repository/nodeId")?.as_str()?.to_owned();
+    Some(RememberedRepository { node_id, full_name })
+}
+
+fn accepted(status: &Value) -> Option<Accepted> {
+    let condition = status["conditions"]
+        .as_array()?
+        .iter()
+        .find(|condition| condition["type"] == "Accepted")?;
+    let text = |key: &str| condition[key].as_str().unwrap_or_default().to_owned();
+    Some(Accepted {
+        is_true: condition["status"] == "True",
+        reason: text("reason"),
+        message: text("message"),
+        generation: condition["observedGeneration"].as_i64().unwrap_or_default(),
+        since: text("lastTransitionTime").parse().ok(),
+    })
+}

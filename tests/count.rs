@@ -1,0 +1,63 @@
+//! What the program asks of GitHub and of the cluster, held to its aims. It is counted as in `cargo bench --bench
+//! requests`, on the program itself, at a size at which that is quick.
+
+#[path = "../benches/requests/app.rs"]
+#[expect(dead_code, reason = "the benchmark measures more")]
+mod app;
+#[path = "../benches/requests/cluster.rs"]
+mod cluster;
+#[path = "../benches/fleet.rs"]
+mod fleet;
+#[path = "../benches/requests/operation.rs"]
+#[expect(dead_code, reason = "the benchmark tells more")]
+mod operation;
+#[path = "../benches/requests/world.rs"]
+#[expect(dead_code, reason = "the benchmark measures more")]
+mod world;
+
+use std::time::Duration;
+
+use operation::Cost;
+use tenantry::sandbox::github::Class;
+use world::World;
+
+const TENANTS: usize = 300;
+
+fn requests(cost: &Cost) -> usize {
+    cost.github.values().sum()
+}
+
+fn of(cost: &Cost, class: Class) -> usize {
+    cost.github.get(&class).copied().unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_grow_with_the_change_and_not_with_the_organisation() {
+    let mut world = World::new(TENANTS).await;
+    let never = Duration::from_hours(1);
+    let (app, first) = operation::first_start(&world, never).await;
+    world.settled().await;
+    app.stop();
+    assert_eq!(of(&first, Class::Write), 5 * TENANTS, "{first:#?}");
+    // Beside the writes: tokens, the control repo, and pages of a hundred.
+    assert!(requests(&first) <= 5 * TENANTS + 20, "{first:#?}");
+
+    // A comparison of everything, and what a start costs: three pages of repositories, one of teams, and what the control
+    // repo says.
+    let (app, restart) = operation::restart(&world, never).await;
+    world.settled().await;
+    assert!(requests(&restart) <= 15, "{restart:#?}");
+    assert!(restart.kubernetes <= 12, "{restart:#?}");
+    assert_eq!(of(&restart, Class::Write) + of(&restart, Class::Report), 0);
+
+    let add_one = operation::add_one(&mut world, &app).await;
+    world.settled().await;
+    app.stop();
+    assert!(requests(&add_one) <= 30, "{add_one:#?}");
+    assert_eq!(
+        of(&add_one, Class::Write),
+        5,
+        "a repository, its first file, two teams, a key"
+    );
+    assert!(of(&add_one, Class::Report) <= 20, "{add_one:#?}");
+}
