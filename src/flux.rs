@@ -31,9 +31,9 @@ pub const ADOPT: &str = "tenantry.dev/adopt";
 /// Name of the GitRepository and of the Kustomization in a control namespace.
 pub const SYNC: &str = "workspace";
 /// The ServiceAccount, in the control namespace, that Flux applies as.
-const RECONCILER: &str = "reconciler";
+pub const RECONCILER: &str = "reconciler";
 /// The ServiceAccount, in each workload namespace, of Flux objects that a tenant makes itself.
-const NESTED: &str = "flux";
+pub const NESTED: &str = "flux";
 
 /// The message of the commit that puts the sync path into a new workspace.
 pub const FIRST_COMMIT: &str = "Add the directory that Flux syncs";
