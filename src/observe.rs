@@ -150,9 +150,10 @@ impl Subject {
         self.entry() == self.memory.as_ref().map(|memory| &memory.entry)
     }
 
-    /// Whether all that the file wants was written once.
+    /// Whether all that the file wants was written once, and found to keep the tenant in its room.
     pub fn is_finished(&self) -> bool {
-        let finished = |memory: &Memory| memory.progress == Progress::Finished;
+        let finished =
+            |memory: &Memory| memory.progress == Progress::Finished && memory.is_contained();
         self.is_unchanged() && self.memory.as_ref().is_some_and(finished)
     }
 

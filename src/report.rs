@@ -137,7 +137,7 @@ impl TenantReport {
         self.outcomes
             .sort_by(|(one, _), (two, _)| one.id.cmp(&two.id));
         self.problems = again.problems;
-        self.wish = again.wish;
+        self.wish = again.wish.or_else(|| self.wish.take());
     }
 
     /// What the steps make of the objects.

@@ -1,4 +1,4 @@
-//! What the app itself may do in the cluster, and what keeps it from more. A question changes nothing, so a [`Reader`] may
+//! What the app and others may do in the cluster, and what keeps them from more. A question changes nothing, so a [`Reader`] may
 //! ask it.
 
 use futures::future::try_join_all;
@@ -6,6 +6,23 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::{Error, Reader};
+
+/// A `ServiceAccount`.
+#[derive(Debug, Clone, Copy)]
+pub struct Account<'a> {
+    pub namespace: &'a str,
+    pub name: &'a str,
+}
+
+/// Something that an account may be able to do.
+#[derive(Debug, Clone, Copy)]
+pub struct Access<'a> {
+    pub verb: &'a str,
+    pub group: &'a str,
+    pub resource: &'a str,
+    /// None: cluster-wide, or in every namespace.
+    pub namespace: Option<&'a str>,
+}
 
 /// The policies of `deploy/admission`; each is bound under its own name.
 pub const POLICIES: [&str; 5] = [
@@ -17,22 +34,45 @@ pub const POLICIES: [&str; 5] = [
 ];
 
 impl Reader {
-    /// Whether whoever we are may bind this `ClusterRole` in any namespace (a `SelfSubjectAccessReview`).
+    /// Whether whoever we are may bind this `ClusterRole` in any namespace.
     pub async fn may_bind(&self, cluster_role: &str) -> Result<bool, Error> {
-        let review = json!({
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SelfSubjectAccessReview",
-            "spec": { "resourceAttributes": {
-                "group": "rbac.authorization.k8s.io",
-                "resource": "clusterroles",
-                "verb": "bind",
-                "name": cluster_role,
-            } },
+        let spec = json!({ "resourceAttributes": {
+            "group": "rbac.authorization.k8s.io",
+            "resource": "clusterroles",
+            "verb": "bind",
+            "name": cluster_role,
+        } });
+        self.review("SelfSubjectAccessReview", &spec).await
+    }
+
+    /// Whether an account may do something, as the cluster's own authorization has it.
+    pub async fn may(&self, account: Account<'_>, access: Access<'_>) -> Result<bool, Error> {
+        let Account { namespace, name } = account;
+        let groups = [
+            "system:serviceaccounts".to_owned(),
+            format!("system:serviceaccounts:{namespace}"),
+            "system:authenticated".to_owned(),
+        ];
+        let spec = json!({
+            "user": format!("system:serviceaccount:{namespace}:{name}"),
+            "groups": groups,
+            "resourceAttributes": {
+                "verb": access.verb,
+                "group": access.group,
+                "resource": access.resource,
+                "namespace": access.namespace.unwrap_or_default(),
+            },
         });
+        self.review("SubjectAccessReview", &spec).await
+    }
+
+    async fn review(&self, kind: &str, spec: &Value) -> Result<bool, Error> {
+        let version = "authorization.k8s.io/v1";
+        let review = json!({ "apiVersion": version, "kind": kind, "spec": spec });
         let body = serde_json::to_vec(&review).expect("a question is plain data");
-        let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+        let path = format!("/apis/{version}/{}s", kind.to_ascii_lowercase());
         let answer = self
-            .send(Method::POST, path, Some(("application/json", body)))
+            .send(Method::POST, &path, Some(("application/json", body)))
             .await?;
         let allowed = answer.pointer("/status/allowed").and_then(Value::as_bool);
         allowed.ok_or_else(|| Error::Unexpected {

@@ -4,6 +4,7 @@ mod cluster;
 mod cluster_works;
 mod contract;
 mod http;
+mod room;
 mod support;
 
 mod admission;
