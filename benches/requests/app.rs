@@ -91,7 +91,7 @@ impl App {
         }
     }
 
-    fn said(&self, text: &str, since: Instant) -> Option<Instant> {
+    pub(crate) fn said(&self, text: &str, since: Instant) -> Option<Instant> {
         let log = self.log.lock().expect("nobody panics with the log");
         let mut lines = log
             .iter()

@@ -120,7 +120,10 @@ pub(crate) async fn add_one(world: &mut World, app: &App) -> Cost {
     world.concluded(&head, "tenantry/plan").await;
     let merged = world.merge(number);
     world.concluded(&merged, "tenantry/apply").await;
-    measurement.end(world, app, begun.elapsed())
+    let wall = begun.elapsed();
+    let compared = app.said("nothing new", begun);
+    assert_eq!(compared, None, "a comparison of everything came in between");
+    measurement.end(world, app, wall)
 }
 
 /// Somebody lowers a team's permission by hand; the next comparison puts it back.

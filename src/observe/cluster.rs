@@ -4,7 +4,7 @@
 //! any other is kept. So room is needed for the differences, however many tenants there are.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use futures::future::try_join_all;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -27,6 +27,8 @@ const NAMED_AT_MOST: usize = 50;
 
 /// Objects of which each is asked for by itself, at the same time.
 const AT_ONCE: usize = 16;
+
+const UNPOISONED: &str = "no code panics while it holds the lists";
 
 /// What the cluster answered, for all subjects together.
 pub(super) struct Cluster {
@@ -112,7 +114,7 @@ async fn lists(
     let answers = LISTED.iter().map(|&kind| {
         let lists = &lists;
         let take = move |object| {
-            let mut lists = lists.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut lists = lists.lock().expect(UNPOISONED);
             lists.take(kind, &object);
         };
         async move {
@@ -123,7 +125,7 @@ async fn lists(
         }
     });
     let missing = try_join_all(answers).await?.into_iter().flatten().collect();
-    let lists = lists.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let lists = lists.into_inner().expect(UNPOISONED);
     let otherwise: usize = lists
         .tenants
         .values()
