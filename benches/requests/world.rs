@@ -37,14 +37,8 @@ impl World {
         github.set_rate_limits(u32::MAX, u32::MAX);
         github.set_merge_delay(Duration::ZERO);
         let cluster = Cluster::start().await;
-        let (permissions, events) = manifest();
-        let permissions: Vec<_> = permissions
-            .iter()
-            .map(|(name, level)| (name.as_str(), level.as_str()))
-            .collect();
-        let events: Vec<_> = events.iter().map(String::as_str).collect();
-        let registered =
-            github.register_app("tenantry", &permissions, &events, "http://127.0.0.1:9/");
+        let manifest = include_str!("../../app-manifest.yml");
+        let registered = github.register_app_from_manifest(manifest, "http://127.0.0.1:9/");
         let world = Self {
             folder: folder(),
             github,
@@ -229,21 +223,4 @@ impl Drop for World {
 fn folder() -> PathBuf {
     let folder = tempfile::tempdir().expect("a folder for temporary files");
     folder.keep()
-}
-
-/// The permissions and events of `app-manifest.yml`.
-fn manifest() -> (Vec<(String, String)>, Vec<String>) {
-    let text = include_str!("../../app-manifest.yml");
-    let manifest: serde_json::Value = serde_yaml::from_str(text).expect("the manifest is YAML");
-    let permissions = manifest["default_permissions"]
-        .as_object()
-        .expect("permissions are a map");
-    let level = |level: &serde_json::Value| level.as_str().unwrap_or_default().to_owned();
-    let permissions = permissions
-        .iter()
-        .map(|(name, granted)| (name.clone(), level(granted)));
-    let events = manifest["default_events"]
-        .as_array()
-        .expect("events are a list");
-    (permissions.collect(), events.iter().map(level).collect())
 }

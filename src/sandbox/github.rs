@@ -329,6 +329,28 @@ impl GitHub {
         })
     }
 
+    /// Registers the App that a manifest describes, in YAML: its name, `default_permissions` and `default_events`.
+    /// <https://docs.github.com/apps/sharing-github-apps/registering-a-github-app-from-a-manifest>
+    ///
+    /// # Panics
+    /// Where it is no manifest, and as [`GitHub::register_app`] does.
+    pub fn register_app_from_manifest(&self, manifest: &str, webhook_url: &str) -> App {
+        let manifest: Value = serde_yaml::from_str(manifest).expect("the manifest is YAML");
+        let permissions = manifest["default_permissions"].as_object();
+        let permissions: Vec<(&str, &str)> = permissions
+            .expect("permissions are a map")
+            .iter()
+            .map(|(name, level)| (name.as_str(), word(level)))
+            .collect();
+        let events = manifest["default_events"].as_array();
+        let events: Vec<&str> = events
+            .expect("events are a list")
+            .iter()
+            .map(word)
+            .collect();
+        self.register_app(word(&manifest["name"]), &permissions, &events, webhook_url)
+    }
+
     /// Installs an App on an account and tells it so.
     pub fn install(&self, app: &App, account: &str, selection: RepositorySelection<'_>) -> Id {
         let selection = match selection {
@@ -686,6 +708,11 @@ impl Drop for GitHub {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// A text in a manifest.
+fn word(value: &Value) -> &str {
+    value.as_str().expect("the manifest says a word")
 }
 
 fn pem(pair: &KeyPair) -> String {

@@ -46,19 +46,9 @@ impl World {
         let github = GitHub::start().await;
         github.set_merge_delay(Duration::from_millis(20));
         let number = WORLDS.fetch_add(1, Ordering::Relaxed);
-        let (permissions, events) = manifest();
-        let permissions: Vec<_> = permissions
-            .iter()
-            .map(|(name, level)| (name.as_str(), level.as_str()))
-            .collect();
-        let events: Vec<_> = events.iter().map(String::as_str).collect();
+        let manifest = include_str!("../../app-manifest.yml");
         let mut world = Self {
-            registered: github.register_app(
-                "tenantry",
-                &permissions,
-                &events,
-                "http://127.0.0.1:9/",
-            ),
+            registered: github.register_app_from_manifest(manifest, "http://127.0.0.1:9/"),
             contract: Contract::of(&github),
             github,
             cluster,
@@ -521,25 +511,6 @@ async fn client(kubeconfig: &str) -> kubernetes::Writer {
     let (_, writer) = kubernetes::connect_with(config.expect("the kubeconfig names a cluster"))
         .expect("a client");
     writer
-}
-
-/// The permissions and events of `app-manifest.yml`.
-fn manifest() -> (Vec<(String, String)>, Vec<String>) {
-    let text = std::fs::read_to_string("app-manifest.yml").expect("the manifest is at the top");
-    let manifest: serde_json::Value = serde_yaml::from_str(&text).expect("the manifest is YAML");
-    let permissions = manifest["default_permissions"]
-        .as_object()
-        .expect("permissions are a map");
-    let permissions = permissions
-        .iter()
-        .map(|(name, level)| (name.clone(), level.as_str().unwrap_or_default().to_owned()));
-    let events = manifest["default_events"]
-        .as_array()
-        .expect("events are a list");
-    let events = events
-        .iter()
-        .map(|event| event.as_str().unwrap_or_default().to_owned());
-    (permissions.collect(), events.collect())
 }
 
 /// What an administrator does once: `kubectl apply -k deploy/`.
