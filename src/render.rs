@@ -6,7 +6,7 @@
 //!                                                   └── annotations      lines of the file
 //! Plan, Report ───────────────────────────────────────── json             machines
 //! ```
-//! What people wrote themselves never goes in without [`escape`]; [`phrase`] keeps it apart from our words until then.
+//! What people wrote themselves never goes in without [`escape`]; `phrase` keeps it apart from our words until then.
 
 pub mod annotations;
 pub mod check;
