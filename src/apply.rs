@@ -13,6 +13,8 @@ use futures::StreamExt as _;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::kubernetes::Teller;
+use crate::live::Traces;
 use crate::names::TenantName;
 use crate::object::{Fingerprint, Object, ObjectId};
 use crate::observed::{Accepted, Memory, Progress, RememberedRepository};
@@ -45,6 +47,8 @@ pub struct Known {
     pub repository: Option<RememberedRepository>,
     /// What an adoption takes over.
     pub offered: Option<RememberedRepository>,
+    /// The commit at the head of the workspace's branch.
+    pub head: Option<String>,
     pub public_key: Option<String>,
 }
 
@@ -66,6 +70,7 @@ pub async fn run(
             hands,
             tenant: &name,
             known,
+            traces: Traces::default(),
         }
         .run(plan)
         .await;
@@ -92,6 +97,7 @@ fn untouched(plan: TenantPlan) -> TenantReport {
         outcomes: plan.steps.into_iter().map(held).collect(),
         problems: plan.problems,
         facts: plan.facts,
+        traces: Traces::default(),
     }
 }
 
@@ -100,6 +106,7 @@ struct Work<'a> {
     hands: Hands<'a>,
     tenant: &'a TenantName,
     known: Known,
+    traces: Traces,
 }
 
 /// A step that could not be done; the text is fit for people.
@@ -171,6 +178,7 @@ impl Work<'_> {
             outcomes,
             problems: plan.problems,
             facts: plan.facts,
+            traces: self.traces,
         })
     }
 
@@ -213,31 +221,42 @@ impl Work<'_> {
 
     /// Completes what is remembered of the tenant, if that is not so already.
     async fn settle(&mut self, outcomes: &[(Step, Outcome)]) -> Result<(), Failure> {
-        let Some(status) = self.status(outcomes) else {
+        let Some(memory) = &self.known.memory else {
             return Ok(());
         };
-        self.hands.cluster.remember(self.tenant, &status).await?;
+        let accepted = verdict(outcomes, memory.generation);
+        let cluster = self.hands.cluster;
+        let status = self.status(memory, &accepted);
+        if status != json!({}) {
+            cluster.remember(self.tenant, &status).await?;
+        }
+        if memory.accepted.as_ref() != Some(&accepted) {
+            let condition = self.condition(&accepted, memory);
+            cluster
+                .tell(self.tenant, Teller::Writing, &[condition])
+                .await?;
+        }
         Ok(())
     }
 
-    fn status(&self, outcomes: &[(Step, Outcome)]) -> Option<Value> {
-        let memory = self.known.memory.as_ref()?;
-        let condition = verdict(outcomes, memory.generation);
-        if self.known.is_as_remembered(memory, &condition) {
-            return None;
-        }
-        let mut status = json!({ "conditions": [self.condition(&condition, memory)] });
-        if let Some(repository) = &self.known.repository {
+    /// What the status is to say beside its conditions, as far as it does not yet.
+    fn status(&self, memory: &Memory, accepted: &Accepted) -> Value {
+        let mut status = json!({});
+        if let Some(repository) = &self.known.repository
+            && memory.repository.as_ref() != Some(repository)
+        {
             status["repository"] =
                 json!({ "nodeId": repository.node_id, "fullName": repository.full_name });
         }
-        if let Some(Fingerprint(fingerprint)) = self.known.key(memory) {
-            status["deployKey"] = json!({ "fingerprint": fingerprint });
+        if let Some(key) = self.known.key(memory)
+            && memory.key.as_ref() != Some(&key)
+        {
+            status["deployKey"] = json!({ "fingerprint": key });
         }
-        if condition.is_true && memory.progress == Progress::New {
+        if accepted.is_true && memory.progress == Progress::New {
             status["onboardedAt"] = json!(self.hands.now);
         }
-        Some(status)
+        status
     }
 
     fn condition(&self, condition: &Accepted, memory: &Memory) -> Value {

@@ -6,6 +6,7 @@
 
 mod command;
 mod control;
+mod follow;
 mod job;
 mod merge;
 mod pull_request;
@@ -18,12 +19,14 @@ use std::time::Duration;
 use anyhow::Context as _;
 use jiff::Timestamp;
 
+pub use crate::bot::follow::Follow;
 pub use crate::bot::job::{Job, Work};
 
 use crate::bot::control::{Control, KnownHosts};
 use crate::bot::reporting::{Begun, Comments};
 use crate::github::{App, GitHub};
 use crate::kubernetes;
+use crate::live::Push;
 use crate::names::{FullName, Login};
 use crate::queue::{Next, Queue};
 use crate::webhook::{Delivery, Event, PullRequestChange};
@@ -43,6 +46,10 @@ pub struct Pace {
     /// Until a merge that failed is tried again; doubled each time up to `resync`.
     pub retry: Duration,
     pub resync: Duration,
+    /// How long a merge's check waits for its tenants to become live.
+    pub live_deadline: Duration,
+    /// Between the first tellings of how far they are; doubled each time.
+    pub telling: Duration,
 }
 
 /// Everything that the flows need; cheap to clone.
@@ -61,6 +68,7 @@ struct Shared {
     begun: Begun,
     comments: Comments,
     known_hosts: KnownHosts,
+    follow: Follow,
 }
 
 /// What the settings say.
@@ -81,6 +89,7 @@ impl Bot {
         cluster: kubernetes::Writer,
         setup: Setup,
         queue: Queue<Job>,
+        follow: Follow,
     ) -> anyhow::Result<Self> {
         let app = github.app().await.context(
             "GitHub does not know the App: check `TENANTRY_APP_ID`, the private key, and this machine's clock",
@@ -98,6 +107,7 @@ impl Bot {
                 begun: Begun::default(),
                 comments: Comments::default(),
                 known_hosts: KnownHosts::default(),
+                follow,
             }),
         })
     }
@@ -112,7 +122,8 @@ impl Bot {
         }
     }
 
-    /// Turns what GitHub tells into work. Nothing that happens outside a control repo makes any.
+    /// Turns what GitHub tells into work. Of what happens outside a control repo, only a push to a workspace makes any,
+    /// and that is Flux's.
     pub fn take(&self, delivery: &Delivery) {
         if delivery.sender.as_deref() == Some(&self.shared.app.bot_login()) {
             return;
@@ -136,17 +147,38 @@ impl Bot {
             .iter()
             .find(|control| control.is(full_name));
         let Some(repository) = repository else {
-            tracing::debug!(
-                delivery = delivery.id,
-                repository = full_name,
-                "not a control repo"
-            );
+            self.take_elsewhere(delivery, full_name);
             return;
         };
         if let Some(work) = self.work(&delivery.event) {
             tracing::info!(delivery = delivery.id, %repository, ?work, "to do");
             self.push(repository, work);
         }
+    }
+
+    /// Outside the control repos: a push to a workspace is fetched at once.
+    fn take_elsewhere(&self, delivery: &Delivery, repository: &str) {
+        let delivery_id = &delivery.id;
+        if let Event::Push {
+            branch,
+            before,
+            after,
+            deleted: false,
+            ..
+        } = &delivery.event
+        {
+            let push = Push {
+                repository,
+                branch,
+                before,
+                after,
+            };
+            if self.shared.follow.pushed(&push) {
+                tracing::info!(delivery = delivery_id, repository, after, "a workspace");
+                return;
+            }
+        }
+        tracing::debug!(delivery = delivery_id, repository, "not a control repo");
     }
 
     fn work(&self, event: &Event) -> Option<Work> {
@@ -306,6 +338,11 @@ impl Bot {
         }
         Ok(Next::Done)
     }
+}
+
+/// Kubernetes writes times in whole seconds.
+fn whole_seconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
 /// The present; everything below is given it.

@@ -1,7 +1,7 @@
 //! From tenants to a plan: which of them need a look, looking, and what differs.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::apply::Known;
@@ -34,6 +34,10 @@ pub enum File {
 pub struct Draft {
     pub plan: Plan,
     pub known: BTreeMap<TenantName, Known>,
+    /// The commits at the heads of the workspaces that were looked at.
+    pub heads: BTreeMap<TenantName, String>,
+    /// The tenants that were there already, and whose entries the wanted commit was the last to change.
+    pub of_commit: BTreeSet<TenantName>,
 }
 
 /// What a file wants, and where it was read.
@@ -61,6 +65,8 @@ pub async fn tenants(
         return Ok(Draft {
             plan: sorted.plan,
             known: BTreeMap::new(),
+            heads: BTreeMap::new(),
+            of_commit: sorted.of_commit,
         });
     }
     let look = observe::look(eyes, &sorted.subjects).await?;
@@ -71,18 +77,23 @@ pub async fn tenants(
 struct Sorted {
     subjects: BTreeMap<TenantName, Subject>,
     plan: Plan,
+    of_commit: BTreeSet<TenantName>,
 }
 
 fn sort(surroundings: &Arc<Surroundings>, wanted: Wanted<'_>, mut memories: Memories) -> Sorted {
     let mut sorted = Sorted {
         subjects: BTreeMap::new(),
         plan: Plan::default(),
+        of_commit: BTreeSet::new(),
     };
     let commit: Arc<str> = wanted.commit.into();
     for (name, entry) in &wanted.tenants.tenants {
         match usable(surroundings, name, memories.remove(name)) {
             Ok(remembered) => {
                 let memory = remembered.as_ref().map(|remembered| &remembered.memory);
+                if memory.is_some_and(|memory| memory.commit == commit) {
+                    sorted.of_commit.insert(name.clone());
+                }
                 let unchanged = memory.filter(|memory| memory.entry == *entry);
                 let wish = Wish {
                     entry: Arc::clone(entry),
@@ -154,8 +165,12 @@ fn blocked(problem: Problem) -> TenantPlan {
 
 /// Goes through the tenants one by one: what is wanted of a tenant, and what was seen of it, is there only meanwhile.
 async fn draft(surroundings: &Arc<Surroundings>, sorted: Sorted, look: &Look) -> Draft {
-    let Sorted { subjects, mut plan } = sorted;
-    let mut known = BTreeMap::new();
+    let Sorted {
+        subjects,
+        mut plan,
+        of_commit,
+    } = sorted;
+    let (mut known, mut heads) = (BTreeMap::new(), BTreeMap::new());
     for (index, (name, subject)) in subjects.into_iter().enumerate() {
         observe::let_others_run(index).await;
         let desired = subject.desired(&name);
@@ -168,14 +183,23 @@ async fn draft(surroundings: &Arc<Surroundings>, sorted: Sorted, look: &Look) ->
             memory,
             repository: seen.repository,
             offered: seen.offered,
+            head: seen.head,
             public_key: seen.public_key,
         };
+        if let Some(head) = &knowledge.head {
+            heads.insert(name.clone(), head.clone());
+        }
         if !(tenant.is_empty() && knowledge.is_settled()) {
             known.insert(name.clone(), knowledge);
         }
         plan.add(name, tenant);
     }
-    Draft { plan, known }
+    Draft {
+        plan,
+        known,
+        heads,
+        of_commit,
+    }
 }
 
 /// What was wanted when the tenant was last written.

@@ -65,6 +65,9 @@ pub struct ServeArgs {
     /// How often everything is compared, drift included
     #[arg(long, env = "TENANTRY_RESYNC", default_value = "10m", value_parser = duration)]
     pub resync: Duration,
+    /// How long a merge waits for Flux before its check concludes
+    #[arg(long, env = "TENANTRY_LIVE_DEADLINE", default_value = "10m", value_parser = duration)]
+    pub live_deadline: Duration,
 }
 
 /// Where the log goes and how much of it.

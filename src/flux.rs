@@ -28,7 +28,7 @@ pub const ADOPT: &str = "tenantry.dev/adopt";
 /// Name of the GitRepository and of the Kustomization in a control namespace.
 pub const SYNC: &str = "workspace";
 /// The ServiceAccount, in the control namespace, that Flux applies as.
-const RECONCILER: &str = "reconciler";
+pub const RECONCILER: &str = "reconciler";
 /// The ServiceAccount, in each workload namespace, of Flux objects that a tenant makes itself.
 const NESTED: &str = "flux";
 
@@ -43,6 +43,11 @@ pub struct ControlNamespace(String);
 impl ControlNamespace {
     pub fn of(tenant: &TenantName) -> Self {
         Self(format!("tenant-{tenant}"))
+    }
+
+    /// The tenant whose control namespace is called so.
+    pub fn tenant(namespace: &str) -> Option<TenantName> {
+        namespace.strip_prefix("tenant-")?.parse().ok()
     }
 }
 

@@ -5,12 +5,14 @@
 
 pub mod error;
 mod list;
+pub mod watch;
 
 use std::time::Duration;
 
 use anyhow::Context as _;
 use http::{Method, Request};
 use kube::{Client, Config};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -21,6 +23,9 @@ use crate::object::{FIELD_MANAGER, Kind, ManifestId};
 
 /// Objects in one answer to a list, a few megabytes; the rest follows by `continue`.
 const PAGE: u32 = 2000;
+
+/// The mark that every object of ours carries, as a selector.
+const OURS: &str = "app.kubernetes.io/managed-by=tenantry";
 
 /// No answer within this time is a failure of the request.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -46,6 +51,33 @@ pub enum Force {
     No,
 }
 
+/// A ServiceAccount.
+#[derive(Debug, Clone, Copy)]
+pub struct Account<'a> {
+    pub namespace: &'a str,
+    pub name: &'a str,
+}
+
+/// Something that an account may be able to do.
+#[derive(Debug, Clone, Copy)]
+pub struct Access<'a> {
+    pub verb: &'a str,
+    pub group: &'a str,
+    pub resource: &'a str,
+    /// None: cluster-wide, or in every namespace.
+    pub namespace: Option<&'a str>,
+}
+
+crate::words::words! {
+    /// Whose conditions of a Tenant are told: each is a field manager of its own.
+    Teller {
+        /// `Accepted`.
+        Writing = "tenantry-accepted",
+        /// `Fetched`, `Applied`, `Contained`, `Live`.
+        Following = "tenantry-live",
+    }
+}
+
 /// The public side of the `git-auth` Secret; the private key does not leave [`Reader::credentials`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredKey {
@@ -65,7 +97,8 @@ pub async fn connect() -> anyhow::Result<(Reader, Writer)> {
 
 /// Connects to a cluster that a kubeconfig or a test describes.
 pub fn connect_with(mut config: Config) -> anyhow::Result<(Reader, Writer)> {
-    config.read_timeout = Some(DEADLINE);
+    // Every request has its own deadline; a watch is silent for longer than any answer takes.
+    config.read_timeout = None;
     config.write_timeout = Some(DEADLINE);
     // kube repeats requests up to 15 times by itself; what is repeated is decided in one place, the flow.
     config.default_retry = false;
@@ -83,7 +116,7 @@ impl Reader {
         tenants: Option<&[TenantName]>,
         mut seen: impl FnMut(Value),
     ) -> Result<(), Error> {
-        let mut selector = "app.kubernetes.io/managed-by=tenantry".to_owned();
+        let mut selector = OURS.to_owned();
         if let Some(tenants) = tenants {
             let names: Vec<_> = tenants.iter().map(TenantName::as_str).collect();
             selector = format!(
@@ -142,6 +175,39 @@ impl Reader {
         }))
     }
 
+    /// Whether an account may do something, as the cluster's own authorization has it (a `SubjectAccessReview`).
+    pub async fn may(&self, account: Account<'_>, access: Access<'_>) -> Result<bool, Error> {
+        let Account { namespace, name } = account;
+        let groups = [
+            "system:serviceaccounts".to_owned(),
+            format!("system:serviceaccounts:{namespace}"),
+            "system:authenticated".to_owned(),
+        ];
+        let review = json!({
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {
+                "user": format!("system:serviceaccount:{namespace}:{name}"),
+                "groups": groups,
+                "resourceAttributes": {
+                    "verb": access.verb,
+                    "group": access.group,
+                    "resource": access.resource,
+                    "namespace": access.namespace.unwrap_or_default(),
+                },
+            },
+        });
+        let body = serde_json::to_vec(&review).expect("a question is plain data");
+        let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+        let answer = self
+            .send(Method::POST, path, Some(("application/json", body)))
+            .await?;
+        let allowed = answer.pointer("/status/allowed").and_then(Value::as_bool);
+        allowed.ok_or_else(|| Error::Unexpected {
+            message: "an access review without an answer".to_owned(),
+        })
+    }
+
     /// Whether the cluster knows the Tenant kind; nothing works without it.
     pub async fn knows_tenants(&self) -> Result<bool, Error> {
         let path = format!("{}?limit=1", collection(Kind::Tenant, None));
@@ -158,9 +224,18 @@ impl Reader {
         path: &str,
         body: Option<(&str, Vec<u8>)>,
     ) -> Result<Value, Error> {
+        self.send_typed(method, path, body).await
+    }
+
+    async fn send_typed<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&str, Vec<u8>)>,
+    ) -> Result<T, Error> {
         let what = what(&method, path);
         let request = request(method, path, body)?;
-        within_the_deadline(&what, self.client.request::<Value>(request)).await
+        within_the_deadline(&what, self.client.request::<T>(request)).await
     }
 }
 
@@ -246,6 +321,45 @@ impl Writer {
         let body =
             serde_json::to_vec(&json!({ "status": status })).expect("a status is plain data");
         let path = format!("{}/status?fieldManager={FIELD_MANAGER}", path(&id));
+        let content_type = "application/merge-patch+json";
+        self.reader
+            .send(Method::PATCH, &path, Some((content_type, body)))
+            .await
+            .map(|_| ())
+    }
+
+    /// Server-side apply of conditions, each a list entry of its own: those of another teller stay as they are.
+    pub async fn tell(
+        &self,
+        tenant: &TenantName,
+        teller: Teller,
+        conditions: &[Value],
+    ) -> Result<(), Error> {
+        let id = ManifestId {
+            kind: Kind::Tenant,
+            namespace: None,
+            name: tenant.to_string(),
+        };
+        let manifest = json!({
+            "apiVersion": Kind::Tenant.api_version(),
+            "kind": Kind::Tenant,
+            "metadata": { "name": tenant },
+            "status": { "conditions": conditions },
+        });
+        let body = serde_json::to_vec(&manifest).expect("a status is plain data");
+        let path = format!("{}/status?fieldManager={teller}&force=true", path(&id));
+        let content_type = "application/apply-patch+yaml";
+        self.reader
+            .send(Method::PATCH, &path, Some((content_type, body)))
+            .await
+            .map(|_| ())
+    }
+
+    /// Sets one annotation and nothing else.
+    pub async fn annotate(&self, id: &ManifestId, key: &str, value: &str) -> Result<(), Error> {
+        let body = json!({ "metadata": { "annotations": { key: value } } });
+        let body = serde_json::to_vec(&body).expect("an annotation is plain data");
+        let path = format!("{}?fieldManager={FIELD_MANAGER}", path(id));
         let content_type = "application/merge-patch+json";
         self.reader
             .send(Method::PATCH, &path, Some((content_type, body)))

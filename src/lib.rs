@@ -12,6 +12,7 @@ pub mod flux;
 pub mod github;
 pub mod keys;
 pub mod kubernetes;
+pub mod live;
 pub mod names;
 pub mod object;
 pub mod observe;

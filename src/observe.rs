@@ -55,6 +55,8 @@ pub struct Seen {
     pub repository: Option<RememberedRepository>,
     /// A repository of the workspace's name that is not ours, and may become so.
     pub offered: Option<RememberedRepository>,
+    /// The commit at the head of the workspace's branch.
+    pub head: Option<String>,
     /// The public key in the tenant's Secret, where it was read.
     pub public_key: Option<String>,
 }

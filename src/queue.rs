@@ -120,11 +120,16 @@ impl<J: Job> Queue<J> {
             tokio::pin!(changed);
             // Registered before the look, so that no change between the two is missed.
             changed.as_mut().enable();
-            if self.lock().is_idle() {
+            if self.is_idle() {
                 return;
             }
             changed.await;
         }
+    }
+
+    /// Whether nothing waits and nothing runs.
+    pub fn is_idle(&self) -> bool {
+        self.lock().is_idle()
     }
 
     /// Hands jobs to the handler until the queue is closed and empty.

@@ -15,6 +15,7 @@ pub mod escape;
 mod fit;
 mod headline;
 pub mod json;
+pub mod live;
 mod phrase;
 mod rows;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::desired::{Objects, Wish};
+use crate::live::Traces;
 use crate::names::TenantName;
 use crate::object::ObjectId;
 use crate::observed::{Facts, Problem};
@@ -23,6 +24,7 @@ pub struct TenantReport {
     pub outcomes: Vec<(Step, Outcome)>,
     pub problems: Vec<Problem>,
     pub facts: Facts,
+    pub traces: Traces,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,8 +93,7 @@ impl Report {
 
     /// Whether anything was written.
     pub fn did_something(&self) -> bool {
-        let mut outcomes = self.tenants.values().flat_map(|tenant| &tenant.outcomes);
-        outcomes.any(|(_, outcome)| *outcome == Outcome::Done)
+        self.tenants.values().any(TenantReport::did_something)
     }
 
     /// The tenants of which something failed, and trying again may help.
@@ -124,6 +125,11 @@ impl Outcome {
 }
 
 impl TenantReport {
+    pub fn did_something(&self) -> bool {
+        let mut outcomes = self.outcomes.iter();
+        outcomes.any(|(_, outcome)| *outcome == Outcome::Done)
+    }
+
     fn absorb(&mut self, again: TenantReport) {
         self.outcomes
             .retain(|(step, _)| again.outcomes.iter().all(|(other, _)| other.id != step.id));
@@ -135,6 +141,7 @@ impl TenantReport {
             .sort_by(|(one, _), (two, _)| one.id.cmp(&two.id));
         self.problems = again.problems;
         self.wish = again.wish;
+        self.traces.absorb(again.traces);
     }
 
     /// What the steps make of the objects.

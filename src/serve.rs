@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::bot::{Bot, Job, Pace, Setup};
+use crate::bot::{Bot, Follow, Job, Pace, Setup};
 use crate::config::ServeArgs;
 use crate::github::GitHub;
 use crate::queue::Queue;
@@ -56,6 +56,8 @@ impl Parts {
                 tries: [Duration::from_secs(2), Duration::from_secs(10)],
                 retry: Duration::from_mins(1),
                 resync: args.resync,
+                live_deadline: args.live_deadline,
+                telling: Duration::from_secs(2),
             },
         };
         Ok(Self {
@@ -75,6 +77,7 @@ pub struct App {
     pub address: SocketAddr,
     pub admin_address: SocketAddr,
     queue: Queue<Job>,
+    follow: Follow,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
     work: JoinHandle<()>,
@@ -88,6 +91,8 @@ pub async fn start(parts: Parts) -> anyhow::Result<App> {
     let (deliveries, receiver) = mpsc::channel(DELIVERIES);
     let (stop, stopped) = watch::channel(false);
     let queue = Queue::default();
+    let control_repos = parts.setup.control_repos.iter().cloned();
+    let follow = Follow::new(parts.setup.pace, control_repos);
     let readiness = Readiness::default();
     let tasks = vec![
         serve(
@@ -105,12 +110,17 @@ pub async fn start(parts: Parts) -> anyhow::Result<App> {
         webhook_secret: SecretString::default(),
         ..parts
     };
-    let work = tokio::spawn(work(ready, queue.clone(), receiver, readiness, stopped));
+    let engine = Engine {
+        queue: queue.clone(),
+        follow: follow.clone(),
+    };
+    let work = tokio::spawn(work(ready, engine, receiver, readiness, stopped));
     tracing::info!(%address, %admin_address, "listening");
     Ok(App {
         address,
         admin_address,
         queue,
+        follow,
         stop,
         tasks,
         work,
@@ -118,9 +128,15 @@ pub async fn start(parts: Parts) -> anyhow::Result<App> {
 }
 
 impl App {
-    /// Returns when nothing waits and nothing runs.
+    /// Returns when nothing waits and nothing runs; what Flux is waited for does not count.
     pub async fn idle(&self) {
-        self.queue.idle().await;
+        loop {
+            self.queue.idle().await;
+            self.follow.idle().await;
+            if self.queue.is_idle() {
+                return;
+            }
+        }
     }
 
     /// Stops accepting, finishes what is under way, and ends; work that takes too long is left to the next start.
@@ -164,18 +180,26 @@ fn serve(
     })
 }
 
+/// What works, and what it has under way.
+#[derive(Clone)]
+struct Engine {
+    queue: Queue<Job>,
+    follow: Follow,
+}
+
 async fn work(
     parts: Parts,
-    queue: Queue<Job>,
+    engine: Engine,
     mut receiver: mpsc::Receiver<webhook::Delivery>,
     readiness: Readiness,
     mut stopped: watch::Receiver<bool>,
 ) {
     let bot = tokio::select! {
-        bot = meet(parts, queue.clone(), readiness) => bot,
+        bot = meet(parts, engine.clone(), readiness) => bot,
         _ = stopped.wait_for(|stopped| *stopped) => return,
     };
     let resync = tokio::spawn(bot.clone().resync());
+    let following = tokio::spawn(bot.clone().follow());
     let taking = tokio::spawn({
         let bot = bot.clone();
         async move {
@@ -184,20 +208,22 @@ async fn work(
             }
         }
     });
-    queue.run(move |job| bot.clone().handle(job)).await;
+    engine.queue.run(move |job| bot.clone().handle(job)).await;
     resync.abort();
+    following.abort();
     taking.abort();
 }
 
 /// Waits for GitHub and the cluster: webhooks are taken meanwhile, and worked on afterwards.
-async fn meet(parts: Parts, queue: Queue<Job>, readiness: Readiness) -> Bot {
+async fn meet(parts: Parts, engine: Engine, readiness: Readiness) -> Bot {
     loop {
         match parts.cluster.reader().knows_tenants().await {
             Ok(true) => match Bot::new(
                 parts.github.clone(),
                 parts.cluster.clone(),
                 parts.setup.clone(),
-                queue.clone(),
+                engine.queue.clone(),
+                engine.follow.clone(),
             )
             .await
             {

@@ -8,6 +8,8 @@ use zeroize::Zeroizing;
 use super::{Failure, Work};
 use crate::keys::KeyPair;
 use crate::kubernetes::Force;
+use crate::live::Version;
+use crate::live::following::WATCHED;
 use crate::object::{Kind, ManifestId};
 use crate::observed::{Memory, Progress};
 use crate::report::Retry;
@@ -23,6 +25,10 @@ impl Work<'_> {
     ) -> Result<(), Failure> {
         let force = if is_new { Force::No } else { Force::Yes };
         let applied = self.hands.cluster.apply(id, manifest, force).await?;
+        if WATCHED.contains(&id.kind) {
+            let version = Version::of(&applied);
+            self.traces.versions.insert(id.kind, version);
+        }
         if id.kind == Kind::Tenant {
             self.remember_entry(&applied)?;
         }

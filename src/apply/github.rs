@@ -119,7 +119,7 @@ impl Work<'_> {
 
     /// Puts the sync path there, and with it the branch; then makes that branch the default one.
     async fn first_commit(
-        &self,
+        &mut self,
         name: &FullName,
         to: &Repository,
         default: Option<&str>,
@@ -145,7 +145,8 @@ impl Work<'_> {
                 message: flux::FIRST_COMMIT,
                 content: text.as_bytes(),
             };
-            github.put_file(name, &file, None).await?;
+            let head = github.put_file(name, &file, None).await?;
+            self.traces.head = Some(head);
         }
         if default.is_some_and(|default| default != branch.as_str()) {
             let change = RepositoryChange {
@@ -158,14 +159,18 @@ impl Work<'_> {
     }
 
     async fn has_file(
-        &self,
+        &mut self,
         name: &FullName,
         branch: &BranchName,
         path: &str,
     ) -> Result<bool, Failure> {
         let reader = self.hands.reader;
         match reader.branch_tip(name, branch.as_str()).await? {
-            Some(tip) => Ok(reader.file(name, path, &tip).await?.is_some()),
+            Some(tip) => {
+                let found = reader.file(name, path, &tip).await?;
+                self.traces.head = Some(tip);
+                Ok(found.is_some())
+            }
             None => Ok(false),
         }
     }

@@ -1,9 +1,10 @@
 //! Makes live what the default branch wants, and says what came of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use jiff::Timestamp;
 
 use crate::apply::{self, Hands};
 use crate::bot::control::{Control, Target};
@@ -13,14 +14,17 @@ use crate::bot::reporting::{Beginning, Concluded, Saying, conclusion, in_api_wor
 use crate::bot::{APPLY_CHECK, Bot, Job, PLAN_CHECK, Work};
 use crate::compare::{self, Draft, File as Soundness, Scope, Wanted};
 use crate::github::{CheckRun, MergedPull};
+use crate::live::following::{self, Telling};
+use crate::live::{Course, MergeId, Traces};
 use crate::names::TenantName;
 use crate::object::ObjectId;
 use crate::observe::{self, Memories};
-use crate::plan::{self, Consent, Effect, Plan, Promise};
+use crate::plan::{self, Consent, Effect, Plan, Promise, TenantAction};
 use crate::queue::Next;
 use crate::render::annotations::{self, File};
 use crate::render::check;
 use crate::render::comment::{self, Setting};
+use crate::render::live;
 use crate::report::{Report, Verdict};
 use crate::tenants::diagnostic::Diagnostic;
 use crate::tenants::{self, Parsed};
@@ -67,8 +71,8 @@ impl Bot {
             let file = File { path, text: &text };
             return self.refuse(&round, &findings, &file, wanted).await;
         }
-        let report = match self.make_live(&round, &parsed, memories, wanted).await {
-            Ok(report) => report,
+        let applied = match self.make_live(&round, &parsed, memories, wanted).await {
+            Ok(applied) => applied,
             Err(error) => {
                 self.fail(&round, &error).await?;
                 return Err(error);
@@ -78,14 +82,14 @@ impl Bot {
             &round,
             &parsed,
             &File { path, text: &text },
-            &report,
+            &applied,
             wanted,
         )
         .await?;
         if wanted.replan {
             self.replan(control).await?;
         }
-        Ok(self.next(control, &report, wanted))
+        Ok(self.next(control, &applied.report, wanted))
     }
 
     /// What is remembered, and what is wrong in the file by itself and against what was accepted before.
@@ -148,7 +152,8 @@ impl Bot {
         parsed: &Parsed,
         memories: Memories,
         wanted: &Reconcile,
-    ) -> anyhow::Result<Report> {
+    ) -> anyhow::Result<Applied> {
+        let mut applied = Applied::since(super::now());
         let target = self
             .target(round.control, &parsed.sound.organization)
             .await?;
@@ -158,19 +163,23 @@ impl Bot {
             Scope::Changed
         };
         let mut waits = self.shared.setup.pace.tries.iter();
-        let (mut memories, mut report) = (memories, Report::default());
+        let mut memories = memories;
         loop {
             let file = Wanted {
                 tenants: &parsed.sound,
                 file: Soundness::Sound,
                 commit: round.tip,
             };
+            let asked = super::now();
             let draft = compare::tenants(self.eyes(&target), file, memories, scope).await?;
-            report.absorb(self.apply(round, &target, draft, parsed).await?);
-            let worth_it = report.worth_retrying().next().is_some();
+            self.shared.follow.heads(&draft.heads, asked);
+            applied.of_tip.extend(draft.of_commit.iter().cloned());
+            let report = self.apply(round, &target, draft, parsed).await?;
+            applied.report.absorb(report);
+            let worth_it = applied.report.worth_retrying().next().is_some();
             match waits.next().filter(|_| worth_it) {
                 Some(wait) => tokio::time::sleep(*wait).await,
-                None => return Ok(report),
+                None => return Ok(applied),
             }
             scope = Scope::Changed;
             memories = self.memories(round.control, parsed).await?;
@@ -251,36 +260,95 @@ impl Bot {
         Ok(())
     }
 
-    /// Says what came of it, unless that is what the check says already and nothing was done.
+    /// Says what came of it, unless that is what the check says already and nothing was done. Where everything was
+    /// done, the last word is had by those who follow the tenants until they are live.
     async fn conclude_merge(
         &self,
         round: &Round<'_>,
         parsed: &Parsed,
         file: &File<'_>,
-        report: &Report,
+        applied: &Applied,
         wanted: &Reconcile,
     ) -> anyhow::Result<()> {
-        let retry_at = self.retry_at(report, wanted);
-        let lines = lines(parsed);
-        let text = check::report_check(report, &self.merge_setting(round, None, &lines, retry_at));
-        let said = round.check.as_ref().and_then(conclusion);
+        let report = &applied.report;
         let verdict = report.verdict();
-        if said == Some(in_api_words(text.conclusion)) && !report.did_something() {
+        if !report.did_something() && is_said(round, verdict) {
             tracing::info!(repository = %round.control.repository, %verdict, "nothing new");
             return Ok(());
         }
         tracing::info!(repository = %round.control.repository, commit = round.tip, %verdict, "applied");
+        let telling = self.follow_on(round, applied).await;
+        let course = telling.as_ref().map(|telling| &telling.course);
+        let said = self
+            .report(round, parsed, file, report, course, wanted)
+            .await;
+        if let Some(telling) = telling {
+            self.shared.follow.told(telling, said.is_ok());
+        }
+        said
+    }
+
+    /// Follows the tenants that were written, if any were; where nobody has told the outcome yet, those too that an
+    /// earlier try wrote.
+    async fn follow_on(&self, round: &Round<'_>, applied: &Applied) -> Option<Telling> {
+        let mut tenants = applied.written();
+        if round.check.as_ref().and_then(conclusion).is_none() {
+            for name in &applied.of_tip {
+                tenants.entry(name.clone()).or_default();
+            }
+        }
+        if tenants.is_empty() {
+            return None;
+        }
+        let merge = following::Applied {
+            id: MergeId {
+                repository: round.control.repository.clone(),
+                commit: round.tip.to_owned(),
+            },
+            pulls: round.pulls.iter().map(|pull| pull.number).collect(),
+            began: applied.began,
+            tenants,
+            concludes: applied.report.verdict() == Verdict::Applied,
+        };
+        Some(self.shared.follow.begin(merge).await)
+    }
+
+    async fn report(
+        &self,
+        round: &Round<'_>,
+        parsed: &Parsed,
+        file: &File<'_>,
+        report: &Report,
+        course: Option<&Course>,
+        wanted: &Reconcile,
+    ) -> anyhow::Result<()> {
+        let retry_at = self.retry_at(report, wanted);
+        let lines = lines(parsed);
         for pull in &round.pulls {
+            // An earlier process has said what was done, and was not there for the rest.
+            if let Some(course) = course.filter(|_| !report.did_something())
+                && self
+                    .retell_comment(round.control, pull.number, course)
+                    .await?
+            {
+                continue;
+            }
             let setting = self.merge_setting(round, Some(pull.number), &lines, retry_at);
-            let text = comment::report_comment(report, &setting);
+            let text = comment::report_comment(report, course, &setting);
             self.say(round.control, pull.number, &Saying::Quiet(text))
                 .await?;
         }
+        let setting = self.merge_setting(round, None, &lines, retry_at);
+        let text = check::report_check(report, course, &setting);
         let annotations = annotations::of_problems(report.problems(), &parsed.places, file);
         let check = Concluded {
             annotations,
             ..Concluded::new(APPLY_CHECK, round.tip, text)
         };
+        let on_its_way = course.is_some_and(|course| !course.turn.is_end());
+        if on_its_way && report.verdict() == Verdict::Applied {
+            return self.show_progress(round.control, check).await;
+        }
         self.conclude_check(round.control, check).await
     }
 
@@ -366,7 +434,7 @@ impl Bot {
         }
     }
 
-    fn retry_at(&self, report: &Report, wanted: &Reconcile) -> Option<jiff::Timestamp> {
+    fn retry_at(&self, report: &Report, wanted: &Reconcile) -> Option<Timestamp> {
         report.worth_retrying().next()?;
         let pace = self.shared.setup.pace;
         let pause =
@@ -379,7 +447,7 @@ impl Bot {
         round: &Round<'a>,
         pull: Option<u64>,
         lines: &'a BTreeMap<TenantName, usize>,
-        retry_at: Option<jiff::Timestamp>,
+        retry_at: Option<Timestamp>,
     ) -> Setting<'a> {
         Setting {
             file: &self.shared.setup.tenants_file,
@@ -395,6 +463,46 @@ impl Bot {
             retry_at,
         }
     }
+}
+
+/// What was done, and since when.
+struct Applied {
+    report: Report,
+    began: Timestamp,
+    /// The tenants whose entries the tip was the last to change, and that were there already.
+    of_tip: BTreeSet<TenantName>,
+}
+
+impl Applied {
+    fn since(began: Timestamp) -> Self {
+        Self {
+            report: Report::default(),
+            began,
+            of_tip: BTreeSet::new(),
+        }
+    }
+
+    /// The tenants of which something was written, but for those that are to go.
+    fn written(&self) -> BTreeMap<TenantName, Traces> {
+        let written =
+            self.report.tenants.iter().filter(|(_, tenant)| {
+                tenant.did_something() && tenant.action != TenantAction::Remove
+            });
+        written
+            .map(|(name, tenant)| (name.clone(), tenant.traces.clone()))
+            .collect()
+    }
+}
+
+/// Whether the check says so already, or is left to those who follow the tenants.
+fn is_said(round: &Round<'_>, verdict: Verdict) -> bool {
+    let Some(check) = &round.check else {
+        return false;
+    };
+    let followed = verdict == Verdict::Applied && live::is_followed(&check.summary);
+    let said =
+        conclusion(check).is_some_and(|said| said == in_api_words(check::conclusion(verdict)));
+    followed || said
 }
 
 /// Each pull request once, in the order of their numbers.

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
+use anyhow::Context as _;
+
 use super::Bot;
 use super::control::Control;
 use crate::github::{Annotation, CheckRun, Conclusion, Error, Level, NewCheck, Output, Progress};
@@ -80,6 +82,14 @@ impl Comments {
     }
 }
 
+impl Begun {
+    /// It has come to an end elsewhere.
+    pub(super) fn forget(&self, repository: &FullName, head: &str, name: &'static str) {
+        let key = (repository.clone(), head.to_owned(), name);
+        self.runs().remove(&key);
+    }
+}
+
 impl<'a> Concluded<'a> {
     pub(super) fn new(name: &'static str, head: &'a str, text: CheckText) -> Self {
         Self {
@@ -132,7 +142,7 @@ impl Bot {
         if self.has_begun(control, &beginning) {
             return Ok(());
         }
-        let id = if let Some(run) = existing.filter(|run| !is_completed(run)) {
+        let id = if let Some(run) = existing.filter(|run| !is_completed(run.progress)) {
             run.id
         } else {
             let reporter = self.reporter(control);
@@ -163,7 +173,40 @@ impl Bot {
             return Ok(begun);
         }
         let existing = self.check(control, head, name).await?;
-        Ok(existing.filter(|run| !is_completed(run)).map(|run| run.id))
+        Ok(existing
+            .filter(|run| !is_completed(run.progress))
+            .map(|run| run.id))
+    }
+
+    /// Shows on the check that is in progress how far it is.
+    pub(super) async fn show_progress(
+        &self,
+        control: &Control,
+        check: Concluded<'_>,
+    ) -> anyhow::Result<()> {
+        let Concluded {
+            name, head, text, ..
+        } = check;
+        let beginning = Beginning {
+            name,
+            head,
+            title: &text.title,
+        };
+        self.begin(control, beginning).await?;
+        let key = (control.repository.clone(), head.to_owned(), name);
+        let id = self.shared.begun.runs().get(&key).copied();
+        let id = id.context("a check that was begun a moment ago is in progress")?;
+        let output = Output {
+            title: text.title,
+            summary: text.summary,
+            text: Some(text.text).filter(|text| !text.is_empty()),
+            annotations: Vec::new(),
+        };
+        let reporter = self.reporter(control);
+        reporter
+            .update_check(id, Progress::InProgress, &output)
+            .await?;
+        Ok(())
     }
 
     /// Concludes the check that is in progress. A concluded one is followed by a new one: GitHub would add the new
@@ -252,8 +295,8 @@ impl Bot {
     }
 }
 
-fn is_completed(run: &CheckRun) -> bool {
-    matches!(run.progress, Progress::Completed(_))
+pub(super) fn is_completed(progress: Progress) -> bool {
+    matches!(progress, Progress::Completed(_))
 }
 
 /// How a check run ended, if it did.

@@ -37,6 +37,8 @@ pub struct RepositoryState {
     pub open_pulls: Option<u64>,
     /// No commit on any branch.
     pub empty: bool,
+    /// The commit at the head of the default branch.
+    pub head: Option<String>,
     /// The commit of a default branch that has exactly one.
     pub only_commit: Option<OnlyCommit>,
     pub repository: Repository,
@@ -104,6 +106,7 @@ struct Branch {
 
 #[derive(Deserialize)]
 struct Target {
+    oid: String,
     history: Option<History>,
 }
 
@@ -411,6 +414,7 @@ impl Node {
             full_name: self.name_with_owner,
             created_at: self.created_at,
             empty: self.is_empty,
+            head: self.default_branch_ref.as_ref().and_then(Branch::head),
             only_commit: self.default_branch_ref.and_then(Branch::only_commit),
             repository,
             is_template: self.is_template,
@@ -433,6 +437,10 @@ fn visibility(word: &str) -> Result<Visibility, String> {
 }
 
 impl Branch {
+    fn head(&self) -> Option<String> {
+        self.target.as_ref().map(|commit| commit.oid.clone())
+    }
+
     fn only_commit(self) -> Option<OnlyCommit> {
         let commits = self.target?.history?.nodes;
         let [commit]: [CommitAnswer; 1] = commits.try_into().ok()?;

@@ -12,6 +12,9 @@ pub enum Error {
     /// Somebody else owns a field, or the object has changed.
     #[error("{message}")]
     Conflict { message: String },
+    /// The server no longer knows what has changed since the version asked for.
+    #[error("{message}")]
+    Expired { message: String },
     /// The server understood and will not take it.
     #[error("{message}")]
     Invalid { message: String },
@@ -29,6 +32,7 @@ impl Error {
             Self::Unavailable { .. } | Self::Conflict { .. } => true,
             Self::NotFound { .. }
             | Self::Forbidden { .. }
+            | Self::Expired { .. }
             | Self::Invalid { .. }
             | Self::Unexpected { .. } => false,
         }
@@ -46,6 +50,7 @@ impl Error {
                     404 => Self::NotFound { message },
                     401 | 403 => Self::Forbidden { message },
                     409 => Self::Conflict { message },
+                    410 => Self::Expired { message },
                     429 | 500..=599 => Self::Unavailable { message },
                     _ => Self::Invalid { message },
                 }

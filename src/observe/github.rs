@@ -231,6 +231,9 @@ impl GitHub {
                 }
                 self.tell_accesses(&wanted, state, seen);
                 self.tell_keys(name, &wanted, state, seen);
+                if state.repository.default_branch.as_ref() == Some(&entry.repository.branch) {
+                    seen.head.clone_from(&state.head);
+                }
                 seen.observed.facts.last_push = state.pushed_at;
                 seen.observed.facts.open_pulls = state.open_pulls;
                 let object = Object::Repository(state.repository.clone());

@@ -1,10 +1,11 @@
 //! A check run's conclusion and texts, within GitHub's limits.
 
+use crate::live::course::Course;
 use crate::plan::{Plan, Promise};
 use crate::render::annotations::File;
 use crate::render::comment::{self, Setting};
 use crate::render::tree::{self, Color};
-use crate::render::{capitalized, counted, escape, headline, short_commit};
+use crate::render::{capitalized, counted, escape, headline, live, short_commit};
 use crate::report::{Report, Verdict};
 use crate::tenants::diagnostic::Diagnostic;
 
@@ -141,20 +142,33 @@ pub fn superseded_check(by: &str) -> CheckText {
     )
 }
 
-/// What an apply did.
-pub fn report_check(report: &Report, setting: &Setting) -> CheckText {
-    let conclusion = match report.verdict() {
+/// How an apply ends.
+pub fn conclusion(verdict: Verdict) -> Conclusion {
+    match verdict {
         Verdict::Applied => Conclusion::Success,
         Verdict::Held => Conclusion::ActionRequired,
         Verdict::Failed => Conclusion::Failure,
+    }
+}
+
+/// What an apply did, and how its tenants fare, if they are followed: while they are on their way, it is shown without
+/// its conclusion.
+pub fn report_check(report: &Report, course: Option<&Course>, setting: &Setting) -> CheckText {
+    let of_course = course.and_then(|course| live::conclusion(&course.turn));
+    let conclusion = match report.verdict() {
+        Verdict::Applied => of_course.unwrap_or(Conclusion::Success),
+        verdict @ (Verdict::Held | Verdict::Failed) => conclusion(verdict),
+    };
+    let title = match course {
+        Some(course) if report.verdict() == Verdict::Applied => {
+            live::plain_title(course, &comment::did(report, course))
+        }
+        _ => headline::of_report(report),
     };
     CheckText {
         conclusion,
-        title: headline::of_report(report)
-            .chars()
-            .take(LONGEST_TITLE)
-            .collect(),
-        summary: comment::report_summary(report, setting),
+        title: title.chars().take(LONGEST_TITLE).collect(),
+        summary: comment::report_summary(report, course, setting),
         text: full(
             "",
             &tree::of_report_until(LONGEST_TEXT, report, Color::Never),

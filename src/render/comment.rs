@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 
 use crate::desired::Objects;
+use crate::live::course::Course;
 use crate::names::TenantName;
 use crate::object::Side;
 use crate::observed::{Facts, Problem};
@@ -14,6 +15,7 @@ use crate::plan::{Cause, Effect, Hold, Plan, Step, TenantAction, TenantPlan};
 use crate::render::annotations::File;
 use crate::render::fit::{self, Item};
 use crate::render::headline;
+use crate::render::live;
 use crate::render::phrase::Phrase;
 use crate::render::rows::{self, Mark, Row};
 use crate::render::{ago, capitalized, clock, counted, escape, short_commit};
@@ -119,8 +121,15 @@ pub(super) fn findings_list(findings: &[Diagnostic], file: &File, budget: usize)
 }
 
 /// What failed, what is held and what is done, without the tenants' tables.
-pub(super) fn report_summary(report: &Report, setting: &Setting) -> String {
+pub(super) fn report_summary(
+    report: &Report,
+    course: Option<&Course>,
+    setting: &Setting,
+) -> String {
     let summary = [
+        course
+            .map(|course| followed(report, course))
+            .unwrap_or_default(),
         report_problems(report, Some(setting)),
         failures(report, Some(setting)),
         holds(report),
@@ -134,20 +143,44 @@ pub(super) fn report_summary(report: &Report, setting: &Setting) -> String {
     }
 }
 
-/// What an apply did, what it did not, and what a person does about it.
-pub fn report_comment(report: &Report, setting: &Setting) -> String {
-    let title = format!(
-        "{}{}",
-        headline::of_report(report),
-        retry_words(report, setting)
-    );
+/// What an apply did, what it did not, and what a person does about it; and how its tenants fare, if they are followed.
+pub fn report_comment(report: &Report, course: Option<&Course>, setting: &Setting) -> String {
+    let title = match course {
+        Some(course) if report.verdict() == Verdict::Applied => {
+            live::title(course, &did(report, course))
+        }
+        _ => format!(
+            "{}{}",
+            headline::of_report(report),
+            retry_words(report, setting)
+        ),
+    };
     let setting = &Setting {
         pull: None,
         ..*setting
     };
     framed(&title, &footer(None, setting, ""), |budget| {
-        report_body(report, Some(setting), budget)
+        let part = course.map(|course| followed(report, course));
+        // It is replaced later on, by one that may be longer.
+        let room = part.as_ref().map_or(0, |_| live::LONGEST);
+        part.unwrap_or_default() + &report_body(report, Some(setting), budget - room)
     })
+}
+
+/// What the merge did to the tenants that are followed; an earlier try may have done it.
+pub(super) fn did(report: &Report, course: &Course) -> String {
+    if report.tenants.is_empty() {
+        return counted(course.legs.len(), "tenant");
+    }
+    headline::applied_words(report)
+}
+
+/// The part that follows the tenants; the title follows them too, unless it has something worse to say.
+fn followed(report: &Report, course: &Course) -> String {
+    match report.verdict() {
+        Verdict::Applied => live::part(course, Some(&did(report, course))),
+        Verdict::Held | Verdict::Failed => live::part(course, None),
+    }
 }
 
 /// The plan alone, whole however long it is: for a terminal's `--output markdown`.

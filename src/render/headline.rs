@@ -206,7 +206,8 @@ pub(super) fn of_report(report: &Report) -> String {
     }
 }
 
-fn applied_words(report: &Report) -> String {
+/// `1 tenant added, 2 changed`.
+pub(super) fn applied_words(report: &Report) -> String {
     let actions = [
         TenantAction::Add,
         TenantAction::Change,

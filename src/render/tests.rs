@@ -1,8 +1,11 @@
+mod live;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use serde_json::json;
 
+use crate::live::Traces;
 use crate::names::TenantName;
 use crate::object::{Kind, Permission};
 use crate::observed::{Facts, Problem};
@@ -61,7 +64,7 @@ fn shown(plan: &Plan) -> String {
 }
 
 fn reported(report: &Report) -> String {
-    comment::report_comment(report, &Scene::of(report.tenants.keys()).setting())
+    comment::report_comment(report, None, &Scene::of(report.tenants.keys()).setting())
 }
 
 fn added() -> Plan {
@@ -160,6 +163,7 @@ fn report_of(plan: Plan, failing: Option<&str>) -> Report {
             outcomes,
             problems: tenant.problems,
             facts: tenant.facts,
+            traces: Traces::default(),
         };
         report.tenants.insert(name, tenant);
     }
@@ -422,7 +426,7 @@ proptest! {
         let text = reported(&report);
         prop_assert!(text.len() <= 60_000, "{}", text.len());
         check_markup(&text);
-        prop_assert!(check::report_check(&report, &Scene::of([]).setting()).summary.len() <= 65_535);
+        prop_assert!(check::report_check(&report, None, &Scene::of([]).setting()).summary.len() <= 65_535);
     }
 }
 
@@ -588,7 +592,7 @@ fn a_failure_says_when_it_is_tried_again() {
         retry_at: Some("2026-11-25T12:20:00Z".parse().unwrap()),
         ..scene.setting()
     };
-    insta::assert_snapshot!(comment::report_comment(&report, &setting));
+    insta::assert_snapshot!(comment::report_comment(&report, None, &setting));
 }
 
 #[test]
@@ -635,7 +639,7 @@ fn the_check_of_a_plan() {
 #[test]
 fn checks_conclude_as_people_would_say() {
     let scene = Scene::of([]);
-    let report = |plan| check::report_check(&report_of(plan, None), &scene.setting());
+    let report = |plan| check::report_check(&report_of(plan, None), None, &scene.setting());
     for (check, conclusion, title) in [
         (check::plan_check(&added()), "success", "1 tenant added"),
         (check::plan_check(&removed()), "success", "1 removal held"),

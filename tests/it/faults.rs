@@ -76,7 +76,7 @@ async fn each_mishap_passes(method: &str, path: &str, stage: Stage) {
             .await;
         assert_eq!(world.github.waiting_faults(), 0, "{mishap} has happened");
         let comment = world.comment(pull).expect("a comment");
-        assert!(comment.contains("### Applied"), "{mishap}: {comment}");
+        assert!(comment.contains("### Live"), "{mishap}: {comment}");
         is_complete(&world, &format!("t{number}%"), mishap);
     }
     let mark = world.github.mark();
@@ -201,7 +201,7 @@ async fn an_app_that_is_killed_at_any_write_goes_on_where_it_was() {
             })
             .await;
         let comment = world.comment(pull).expect("a comment");
-        assert!(comment.contains("### Applied"), "{when}: {comment}");
+        assert!(comment.contains("### Live"), "{when}: {comment}");
         is_complete(&world, &format!("t{number}%"), &when);
     }
     let mark = world.github.mark();

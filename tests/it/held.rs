@@ -338,7 +338,7 @@ async fn a_repository_that_exists_is_taken_over_only_if_the_file_says_so() {
     assert_eq!(plan.conclusion.as_deref(), Some("success"), "{plan:#?}");
     assert_eq!(apply.conclusion.as_deref(), Some("success"), "{apply:#?}");
     let comment = world.comment(number).expect("a comment");
-    assert!(comment.contains("### Applied"), "{comment}");
+    assert!(comment.contains("### Live"), "{comment}");
     assert_eq!(permission(&world, "payments"), Some("push"));
     assert_eq!(
         world.github.head(&workspace, "main"),

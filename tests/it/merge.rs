@@ -39,7 +39,7 @@ async fn a_merged_pull_request_makes_a_tenant_and_a_second_reconcile_writes_noth
     let comment = world
         .comment(number)
         .expect("the outcome is in the comment");
-    assert!(comment.contains("### Applied"), "{comment}");
+    assert!(comment.contains("### Live"), "{comment}");
 
     ai_team_is_complete(&world);
     world.rests().await;

@@ -88,7 +88,7 @@ async fn a_merge_whose_webhook_was_lost_is_found_by_the_next_comparison() {
     let apply = world.check(&merged, "tenantry/apply").await;
     assert_eq!(apply.conclusion.as_deref(), Some("success"), "{apply:#?}");
     let comment = world.comment(number).expect("a comment");
-    assert!(comment.contains("### Applied"), "{comment}");
+    assert!(comment.contains("### Live"), "{comment}");
     are_there(&world, 1);
     world.rests().await;
     world.end().await;
@@ -128,7 +128,7 @@ async fn merges_during_an_apply_wait_for_it_and_each_hears_the_outcome() {
     assert_eq!(first.conclusion.as_deref(), Some("success"), "{first:#?}");
     for number in numbers {
         let comment = world.comment(number).expect("a comment");
-        assert!(comment.contains("### Applied"), "#{number}: {comment}");
+        assert!(comment.contains("### Live"), "#{number}: {comment}");
     }
     are_there(&world, 3);
     world.rests().await;
@@ -178,7 +178,8 @@ async fn a_tenant_more_costs_the_same_among_thirty_and_a_comparison_of_all_is_ch
         "one tenant added among thirty, pull request and merge: {} requests to GitHub",
         asked.len()
     );
-    assert!(asked.len() <= 26, "{}: {asked:#?}", asked.len());
+    // Two to four of them tell how far the tenant is, depending on how fast Flux was.
+    assert!(asked.len() <= 30, "{}: {asked:#?}", asked.len());
     let others = |line: &&String| line.contains("/t1-") || line.contains("/t30-");
     assert_eq!(asked.iter().find(others), None);
 

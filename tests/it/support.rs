@@ -20,30 +20,44 @@ use tenantry::serve::{self, App, Parts};
 
 use crate::cluster::Cluster;
 use crate::contract::Contract;
+use crate::flux::Flux;
 
 /// Longer than anything in a story takes.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) struct World {
-    pub(crate) github: GitHub,
+    pub(crate) github: Arc<GitHub>,
     pub(crate) cluster: &'static Cluster,
     registered: Registered,
     app: Option<Process>,
     contract: Contract,
+    flux: Option<Flux>,
     log: Log,
     /// Makes names of this world differ from those of others, which share the API server.
     number: u32,
     pub(crate) resync: Duration,
+    pub(crate) live_deadline: Duration,
+}
+
+/// Who plays Flux.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Played {
+    AtOnce,
+    ByTheStory,
 }
 
 impl World {
     /// An organisation with teams, the App installed, and a control repo that holds this file. `%` in texts stands for
     /// this world's own suffix. Nothing without an API server, if that is allowed.
     pub(crate) async fn new(file: &str) -> Option<Self> {
+        Self::begin(file, Played::AtOnce).await
+    }
+
+    async fn begin(file: &str, flux: Played) -> Option<Self> {
         static WORLDS: AtomicU32 = AtomicU32::new(1);
         let cluster = Cluster::shared_or_skip()?;
         installed(cluster);
-        let github = GitHub::start().await;
+        let github = Arc::new(GitHub::start().await);
         github.set_merge_delay(Duration::from_millis(20));
         let number = WORLDS.fetch_add(1, Ordering::Relaxed);
         let manifest = include_str!("../../app-manifest.yml");
@@ -53,11 +67,16 @@ impl World {
             github,
             cluster,
             app: None,
+            flux: None,
             log: Log::default(),
             number,
             resync: Duration::from_hours(1),
+            live_deadline: Duration::from_mins(10),
         };
         world.furnish(file);
+        if flux == Played::AtOnce {
+            world.start_flux().await;
+        }
         world.start().await;
         // Until the start has been worked off, nothing waits, and yet the app is not at rest.
         let tip = world.github.head(&world.control(), "main");
@@ -65,6 +84,20 @@ impl World {
             .check(&tip.expect("it was furnished"), "tenantry/apply")
             .await;
         Some(world)
+    }
+
+    /// The same where the story plays Flux itself.
+    pub(crate) async fn without_flux(file: &str) -> Option<Self> {
+        Self::begin(file, Played::ByTheStory).await
+    }
+
+    /// From now on whatever is to be synced is.
+    pub(crate) async fn start_flux(&mut self) {
+        let config = Kubeconfig::from_yaml(&self.cluster.kubeconfig_yaml()).expect("it is whole");
+        let options = KubeConfigOptions::default();
+        let config = kube::Config::from_custom_kubeconfig(config, &options).await;
+        let config = config.expect("the kubeconfig names a cluster");
+        self.flux = Some(Flux::start(self.github.clone(), config, self.text("%")));
     }
 
     fn furnish(&mut self, file: &str) {
@@ -173,6 +206,8 @@ impl World {
                 tries: [soon, soon],
                 retry: 4 * soon,
                 resync: self.resync,
+                live_deadline: self.live_deadline,
+                telling: soon,
             },
         }
     }
@@ -303,7 +338,7 @@ impl World {
         }
     }
 
-    fn newest(&self, commit: &str, name: &str) -> Option<CheckRun> {
+    pub(crate) fn newest(&self, commit: &str, name: &str) -> Option<CheckRun> {
         let runs = self.github.check_runs(&self.control(), commit).into_iter();
         runs.filter(|run| run.name == name).max_by_key(|run| run.id)
     }
@@ -361,7 +396,8 @@ impl World {
         let ours = requests.filter(|request| {
             request.is_write()
                 && request.user.ends_with(":tenantry")
-                && request.uri.contains(&self.text("%"))
+                // In names of cluster-wide objects the hyphen comes escaped.
+                && request.uri.replace("%2D", "-").contains(&self.text("%"))
         });
         ours.map(|request| format!("{} {}", request.verb, request.uri))
             .collect()
@@ -436,7 +472,11 @@ impl World {
         self.settled().await;
         self.stop().await;
         assert_eq!(self.github.unknown_requests(), Vec::<String>::new());
-        self.github.stop();
+        if let Some(flux) = self.flux.take() {
+            flux.stop().await;
+        }
+        let github = Arc::into_inner(self.github).expect("nobody else holds it any more");
+        github.stop();
         self.contract.judge();
     }
 }

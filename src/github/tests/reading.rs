@@ -38,7 +38,7 @@ fn node(full_name: &str) -> Value {
         "isArchived": false,
         "isEmpty": false,
         "isTemplate": false,
-        "defaultBranchRef": { "name": "main", "target": { "history": { "nodes": [commit] } } },
+        "defaultBranchRef": { "name": "main", "target": { "oid": "c0ffee", "history": { "nodes": [commit] } } },
         "deployKeys": page(&json!([{ "title": "flux", "readOnly": true, "key": "ssh-ed25519 AAAA" }])),
         "collaborators": edges(&json!([{ "permission": "WRITE", "node": { "login": "octocat" } }])),
     })
@@ -74,6 +74,7 @@ async fn a_repository_that_cannot_be_read_hides_no_other() {
     assert_eq!(state.repository.visibility, Visibility::Private);
     assert_eq!(state.repository.default_branch.unwrap().as_str(), "main");
     assert!(state.repository.initialized && !state.empty);
+    assert_eq!(state.head.as_deref(), Some("c0ffee"));
     assert_eq!(state.keys[0].public_key, "ssh-ed25519 AAAA");
     let collaborators = state.collaborators.unwrap();
     assert_eq!(
