@@ -1,7 +1,9 @@
-//! A store that answers as a Kubernetes API server does, as far as the program asks: labelled lists in pages, objects,
-//! server-side apply, and the status of Tenants. It counts, takes its time, and knows nobody.
+//! A store that answers as a Kubernetes API server does, as far as the program asks: labelled lists in pages, watches,
+//! objects, server-side apply, and the status of Tenants. It counts, takes its time, knows nobody, and syncs at once what
+//! Flux is to sync.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -11,19 +13,33 @@ use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde_json::{Map, Value, json};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+
+const TENANTS: &str = "/apis/tenantry.dev/v1alpha1/tenants";
+const SOURCES: &str = "/apis/source.toolkit.fluxcd.io/v1/gitrepositories";
+const SYNCS: &str = "/apis/kustomize.toolkit.fluxcd.io/v1/kustomizations";
+const REVIEWS: &str = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+
+/// The commit at the head of a repository.
+pub(crate) type Head = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 pub(crate) struct Cluster {
     url: String,
     store: Arc<Mutex<Store>>,
 }
 
-#[derive(Default)]
 struct Store {
     /// As JSON, by kind, namespace and name: as values the objects of ten thousand tenants would fill the memory.
     objects: BTreeMap<Key, Box<str>>,
     requests: usize,
     latency: Duration,
-    generation: i64,
+    /// Grows with each change; the newest object has it as its resource version.
+    version: u64,
+    /// What was changed of the kinds that are watched, and by which version.
+    changes: Vec<(u64, Key)>,
+    changed: watch::Sender<u64>,
+    head: Head,
 }
 
 /// `/apis/rbac.authorization.k8s.io/v1/rolebindings`, namespace (empty where there is none), name.
@@ -38,8 +54,16 @@ struct Target {
 }
 
 impl Cluster {
-    pub(crate) async fn start() -> Self {
-        let store = Arc::<Mutex<Store>>::default();
+    pub(crate) async fn start(head: Head) -> Self {
+        let store = Arc::new(Mutex::new(Store {
+            objects: BTreeMap::new(),
+            requests: 0,
+            latency: Duration::ZERO,
+            version: 0,
+            changes: Vec::new(),
+            changed: watch::Sender::default(),
+            head,
+        }));
         let router = Router::new()
             .fallback(answer)
             .with_state(Arc::clone(&store));
@@ -90,17 +114,40 @@ async fn answer(State(store): State<Arc<Mutex<Store>>>, request: Request) -> Res
     tokio::time::sleep(latency).await;
     let (head, body) = request.into_parts();
     let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
-    let (status, text) = lock(&store).answer(
-        &head.method,
-        head.uri.path(),
-        head.uri.query().unwrap_or_default(),
-        &body,
-    );
+    let query = pairs(head.uri.query().unwrap_or_default());
+    let (status, body) = if query.contains_key("watch") {
+        let kind = Target::of(head.uri.path()).kind;
+        (StatusCode::OK, watched(store, kind, &query))
+    } else {
+        let (status, text) = lock(&store).answer(&head.method, head.uri.path(), &query, &body);
+        (status, Body::from(text))
+    };
     Response::builder()
         .status(status)
         .header("content-type", "application/json")
-        .body(Body::from(text))
+        .body(body)
         .expect("it is well-formed")
+}
+
+/// Each change of a kind as it comes, until the time is up that was asked for.
+fn watched(store: Arc<Mutex<Store>>, kind: String, query: &BTreeMap<String, String>) -> Body {
+    let number = |key: &str| query[key].parse::<u64>().expect("a number");
+    let end = Instant::now() + Duration::from_secs(number("timeoutSeconds"));
+    let since = number("resourceVersion");
+    let changed = lock(&store).changed.subscribe();
+    let events = futures::stream::unfold((since, changed), move |(since, mut changed)| {
+        let (store, kind) = (Arc::clone(&store), kind.clone());
+        async move {
+            loop {
+                let (events, until) = lock(&store).events(&kind, since);
+                if !events.is_empty() {
+                    return Some((Ok::<_, Infallible>(events), (until, changed)));
+                }
+                timeout_at(end, changed.changed()).await.ok()?.ok()?;
+            }
+        }
+    });
+    Body::from_stream(events)
 }
 
 impl Store {
@@ -108,22 +155,25 @@ impl Store {
         &mut self,
         method: &Method,
         path: &str,
-        query: &str,
+        query: &BTreeMap<String, String>,
         body: &[u8],
     ) -> (StatusCode, String) {
+        let sent = || serde_json::from_slice(body).expect("the program sends JSON");
+        if path == REVIEWS {
+            return (StatusCode::CREATED, reviewed(sent()));
+        }
         let target = Target::of(path);
         let Some(name) = target.name else {
-            return (StatusCode::OK, self.list(&target.kind, &pairs(query)));
+            return (StatusCode::OK, self.list(&target.kind, query));
         };
         let key = (target.kind, target.namespace, name);
-        let sent = || serde_json::from_slice(body).expect("the program sends JSON");
         match (method, target.is_status) {
             (&Method::GET, _) => match self.objects.get(&key) {
                 Some(text) => (StatusCode::OK, text.to_string()),
                 None => not_found(path),
             },
             (&Method::PATCH, false) => (StatusCode::OK, self.apply(key, sent())),
-            (&Method::PATCH, true) => (StatusCode::OK, self.merge_status(&key, &sent())),
+            (&Method::PATCH, true) => (StatusCode::OK, self.merge_status(key, &sent())),
             (method, _) => panic!("{method} {path} is not needed"),
         }
     }
@@ -160,9 +210,71 @@ impl Store {
         }
         let token = if more { next } else { String::new() };
         format!(
-            r#"{{"kind":"List","apiVersion":"v1","metadata":{{"resourceVersion":"1","continue":"{token}"}},"items":[{}]}}"#,
+            r#"{{"kind":"List","apiVersion":"v1","metadata":{{"resourceVersion":"{}","continue":"{token}"}},"items":[{}]}}"#,
+            self.version,
             items.join(",")
         )
+    }
+
+    /// What has changed of a kind since a version, and up to which version that is.
+    fn events(&self, kind: &str, since: u64) -> (String, u64) {
+        let first = self
+            .changes
+            .partition_point(|(version, _)| *version <= since);
+        let changes = self.changes[first..].iter();
+        let keys = changes.filter(|(_, key)| key.0 == kind);
+        let events = keys.map(|(_, key)| {
+            let object = &self.objects[key];
+            format!("{{\"type\":\"MODIFIED\",\"object\":{object}}}\n")
+        });
+        (events.collect(), self.version)
+    }
+
+    /// Keeps the object as it is from now on, and tells those who watch.
+    fn keep(&mut self, key: Key, mut object: Value) -> String {
+        self.version += 1;
+        object["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        let text = object.to_string();
+        if [TENANTS, SOURCES, SYNCS].contains(&key.0.as_str()) {
+            self.changes.push((self.version, key.clone()));
+            self.changed.send_replace(self.version);
+        }
+        self.objects.insert(key, text.clone().into());
+        text
+    }
+
+    /// Flux's part: a repository is fetched as soon as it is to be, and applied as soon as that is so.
+    fn sync(&mut self, namespace: &str) {
+        let [source, sync] = [SOURCES, SYNCS].map(|kind| {
+            (
+                kind.to_owned(),
+                namespace.to_owned(),
+                "workspace".to_owned(),
+            )
+        });
+        let read = |store: &Self, key: &Key| {
+            let text = store.objects.get(key)?;
+            Some(serde_json::from_str::<Value>(text).expect("it was written as JSON"))
+        };
+        let Some(mut repository) = read(self, &source) else {
+            return;
+        };
+        let url = repository["spec"]["url"].as_str().expect("it has one");
+        let name = url
+            .trim_start_matches("ssh://git@github.com/")
+            .trim_end_matches(".git");
+        let Some(head) = (self.head)(name) else {
+            return;
+        };
+        let revision = format!("main@sha1:{head}");
+        repository["status"] = ready(&repository, "Succeeded");
+        repository["status"]["artifact"] = json!({ "revision": revision });
+        self.keep(source, repository);
+        if let Some(mut applied) = read(self, &sync) {
+            applied["status"] = ready(&applied, "ReconciliationSucceeded");
+            applied["status"]["lastAppliedRevision"] = json!(revision);
+            self.keep(sync, applied);
+        }
     }
 
     /// Server-side apply, with the fields that were set noted as the applier's.
@@ -185,23 +297,32 @@ impl Store {
                 .remove(key);
         }
         merge(&mut object, applied);
-        self.generation += 1;
-        object["metadata"]["generation"] = json!(self.generation);
+        object["metadata"]["generation"] = json!(self.version + 1);
         object["metadata"]["managedFields"] = json!([
             { "manager": "tenantry", "operation": "Apply", "apiVersion": object["apiVersion"], "time": "2026-11-25T00:00:00Z",
               "fieldsType": "FieldsV1", "fieldsV1": fields },
         ]);
-        let text = object.to_string();
-        self.objects.insert(key, text.clone().into());
+        let (kind, namespace) = (key.0.clone(), key.1.clone());
+        let text = self.keep(key, object);
+        if [SOURCES, SYNCS].contains(&kind.as_str()) {
+            self.sync(&namespace);
+        }
         text
     }
 
-    fn merge_status(&mut self, key: &Key, sent: &Value) -> String {
-        let text = self.objects.get_mut(key).expect("it was applied before");
+    /// Conditions are a list by type: those that are not sent stay.
+    fn merge_status(&mut self, key: Key, sent: &Value) -> String {
+        let text = self.objects.get(&key).expect("it was applied before");
         let mut object: Value = serde_json::from_str(text).expect("it was written as JSON");
-        merge(&mut object["status"], sent["status"].clone());
-        *text = object.to_string().into();
-        text.to_string()
+        let mut status = sent["status"].clone();
+        if let Some(conditions) = status["conditions"].as_array_mut() {
+            let before = object["status"]["conditions"].as_array();
+            let mut kept: Vec<_> = before.cloned().unwrap_or_default();
+            kept.retain(|old| conditions.iter().all(|new| new["type"] != old["type"]));
+            conditions.append(&mut kept);
+        }
+        merge(&mut object["status"], status);
+        self.keep(key, object)
     }
 }
 
@@ -225,6 +346,26 @@ impl Target {
             is_status: parts.get(2) == Some(&"status"),
         }
     }
+}
+
+/// As Flux says that all is well.
+fn ready(object: &Value, reason: &str) -> Value {
+    let generation = &object["metadata"]["generation"];
+    json!({
+        "observedGeneration": generation,
+        "conditions": [{
+            "type": "Ready", "status": "True", "reason": reason, "message": "done",
+            "observedGeneration": generation, "lastTransitionTime": "2026-11-25T00:00:00Z",
+        }],
+    })
+}
+
+/// Whoever is asked about may write in its namespaces, and nothing else.
+fn reviewed(mut review: Value) -> String {
+    let asked = &review["spec"]["resourceAttributes"];
+    let allowed = asked["verb"] == "create" && asked["resource"] == "configmaps";
+    review["status"] = json!({ "allowed": allowed });
+    review.to_string()
 }
 
 fn not_found(path: &str) -> (StatusCode, String) {

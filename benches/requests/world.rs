@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tenantry::sandbox::github::{
@@ -18,7 +19,7 @@ const CONTROL: &str = "acme/tenants";
 const PATIENCE: Duration = Duration::from_mins(30);
 
 pub(crate) struct World {
-    pub(crate) github: GitHub,
+    pub(crate) github: Arc<GitHub>,
     cluster: Cluster,
     registered: Registered,
     /// Holds what the program reads from files.
@@ -33,10 +34,12 @@ pub(crate) struct World {
 impl World {
     /// An organisation with its teams, the App installed, and a control repo whose file has so many tenants.
     pub(crate) async fn new(tenants: usize) -> Self {
-        let github = GitHub::start().await;
+        let github = Arc::new(GitHub::start().await);
         github.set_rate_limits(u32::MAX, u32::MAX);
         github.set_merge_delay(Duration::ZERO);
-        let cluster = Cluster::start().await;
+        let git = Arc::clone(&github);
+        let cluster =
+            Cluster::start(Box::new(move |repository| git.head(repository, "main"))).await;
         let manifest = include_str!("../../app-manifest.yml");
         let registered = github.register_app_from_manifest(manifest, "http://127.0.0.1:9/");
         let world = Self {
