@@ -725,6 +725,71 @@ async fn the_hourly_budget_runs_out() {
 }
 
 #[tokio::test]
+async fn the_hourly_budget_comes_back() {
+    let world = World::new().await;
+    world.github.set_rate_limits(1, 1);
+    world.github.set_rate_window(Duration::from_millis(300));
+    let client = world.everything().await;
+    for _ in 0..2 {
+        assert_eq!(client.get("/repos/acme/tenants").await.status, 200);
+        assert_eq!(client.get("/repos/acme/tenants").await.status, 403);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    let limited = world.github.limited_requests();
+    assert_eq!(limited.len(), 2, "{limited:#?}");
+}
+
+#[tokio::test]
+async fn too_much_content_is_refused_for_a_while() {
+    let world = World::new().await;
+    let client = world.everything().await;
+    let limits = [
+        (2, Duration::from_millis(1200)),
+        (50, Duration::from_hours(1)),
+    ];
+    world.github.set_content_limits(&limits);
+    let create = |name: &'static str| {
+        let client = &client;
+        async move {
+            client
+                .ask("POST", "/orgs/acme/repos", json!({"name": name}))
+                .await
+        }
+    };
+    assert_eq!(create("one").await.status, 201);
+    assert_eq!(create("two").await.status, 201);
+    let refused = create("three").await;
+    assert_eq!(
+        (refused.status, refused.headers["retry-after"].as_str()),
+        (403, "2")
+    );
+    assert!(!world.github.exists("acme/three"));
+    let change = json!({"description": "ours"});
+    assert_eq!(
+        client.ask("PATCH", "/repos/acme/one", change).await.status,
+        200
+    );
+    assert_eq!(client.get("/repos/acme/one").await.status, 200);
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    assert_eq!(create("three").await.status, 201);
+    let limited = world.github.limited_requests();
+    assert_eq!(limited.len(), 1, "{limited:#?}");
+    assert_eq!(limited[0].body["name"], "three");
+}
+
+#[tokio::test]
+async fn a_query_that_reaches_too_far_takes_too_long() {
+    let world = World::new().await;
+    let client = world.everything().await;
+    world.github.set_most_nodes(50);
+    let query = "query($first: Int!) { organization(login: \"acme\") { repositories(first: $first) { nodes { name } } } }";
+    for (first, status) in [(50, 200), (51, 502)] {
+        let body = json!({"query": query, "variables": {"first": first}});
+        assert_eq!(client.ask("POST", "/graphql", body).await.status, status);
+    }
+}
+
+#[tokio::test]
 async fn a_merge_group_has_a_head_of_its_own() {
     let world = World::new().await;
     let (url, mut received) = receiver().await;
