@@ -286,14 +286,16 @@ async fn an_empty_repository_is_empty_until_its_first_file() {
 async fn a_pull_gets_a_test_merge_and_a_conflict_gets_none() {
     let world = World::new().await;
     let alice = world.github.as_user("alice");
-    world.github.set_merge_delay(Duration::from_millis(30));
+    // Long enough to be seen on a busy machine.
+    let delay = Duration::from_secs(1);
+    world.github.set_merge_delay(delay);
     let edit = [("tenants.yaml", Some("- name: one\n- name: two\n"))];
     let head = alice.commit("acme/tenants", "two", "Add two", &edit);
     let number = alice.open_pull("acme/tenants", "main", "two", "Add two", "");
     let client = world.everything().await;
     let path = format!("/repos/acme/tenants/pulls/{number}");
     assert_eq!(client.get(&path).await.body["mergeable"], Value::Null);
-    tokio::time::sleep(Duration::from_millis(40)).await;
+    tokio::time::sleep(delay).await;
     let known = client.get(&path).await.body;
     assert_eq!(known["mergeable"], true);
     let merge = known["merge_commit_sha"].as_str().unwrap();
@@ -316,7 +318,7 @@ async fn a_pull_gets_a_test_merge_and_a_conflict_gets_none() {
     let clash = [("tenants.yaml", Some("- name: one\n- name: three\n"))];
     alice.commit("acme/tenants", "main", "Add three", &clash);
     assert_eq!(client.get(&path).await.body["mergeable"], Value::Null);
-    tokio::time::sleep(Duration::from_millis(40)).await;
+    tokio::time::sleep(delay).await;
     let now = client.get(&path).await.body;
     assert_eq!(now["mergeable"], false);
     assert_eq!(now["mergeable_state"], "dirty");
