@@ -187,7 +187,7 @@ impl Bot {
                 Finished::Asked
             }
             Task::Tell(telling) => {
-                let told = self.tell(&telling).await;
+                let told = self.tell_course(&telling).await;
                 if let Err(error) = &told {
                     let commit = &telling.merge.commit;
                     tracing::error!(commit, "that tenants become live was not told: {error:#}");
@@ -262,7 +262,7 @@ impl Bot {
         }
     }
 
-    async fn tell(&self, telling: &Telling) -> anyhow::Result<()> {
+    async fn tell_course(&self, telling: &Telling) -> anyhow::Result<()> {
         let Telling {
             merge,
             pulls,

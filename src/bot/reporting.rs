@@ -3,16 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
-use anyhow::Context as _;
-
 use super::Bot;
 use super::control::Control;
 use crate::github::{Annotation, CheckRun, Conclusion, Error, Level, NewCheck, Output, Progress};
 use crate::names::FullName;
 use crate::render::annotations::{self, Level as Wanted};
-use crate::render::check::{self, CheckText};
+use crate::render::check::{self, CheckText, Underway};
 use crate::render::comment::MARKER;
-use crate::render::escape;
 
 /// A check that has come to an end.
 pub(super) struct Concluded<'a> {
@@ -25,27 +22,30 @@ pub(super) struct Concluded<'a> {
 }
 
 /// A check that is to be shown in progress.
-#[derive(Clone, Copy)]
 pub(super) struct Beginning<'a> {
     pub name: &'static str,
     pub head: &'a str,
-    pub title: &'a str,
+    pub shown: Underway,
 }
 
 impl Beginning<'_> {
-    fn check(&self) -> NewCheck {
-        let output = Output {
-            title: self.title.to_owned(),
-            summary: format!("{}.", escape::message(self.title)),
-            ..Output::default()
-        };
+    fn check(self) -> NewCheck {
         NewCheck {
             name: self.name.to_owned(),
             head_sha: self.head.to_owned(),
             external_id: None,
             progress: Progress::InProgress,
-            output,
+            output: underway(self.shown),
         }
+    }
+}
+
+fn underway(shown: Underway) -> Output {
+    Output {
+        title: shown.title,
+        summary: shown.summary,
+        text: Some(shown.text).filter(|text| !text.is_empty()),
+        annotations: Vec::new(),
     }
 }
 
@@ -123,7 +123,7 @@ impl Bot {
         control: &Control,
         beginning: Beginning<'_>,
     ) -> anyhow::Result<()> {
-        if self.has_begun(control, &beginning) {
+        if self.begun(control, &beginning).is_some() {
             return Ok(());
         }
         let Beginning { head, name, .. } = beginning;
@@ -139,25 +139,44 @@ impl Bot {
         beginning: Beginning<'_>,
         existing: Option<&CheckRun>,
     ) -> anyhow::Result<()> {
-        if self.has_begun(control, &beginning) {
+        if self.begun(control, &beginning).is_some() {
             return Ok(());
         }
+        let Beginning { head, name, .. } = beginning;
         let id = if let Some(run) = existing.filter(|run| !is_completed(run.progress)) {
             run.id
         } else {
             let reporter = self.reporter(control);
             reporter.create_check(&beginning.check()).await?
         };
-        let Beginning { head, name, .. } = beginning;
         let key = (control.repository.clone(), head.to_owned(), name);
         self.shared.begun.runs().insert(key, id);
         Ok(())
     }
 
-    fn has_begun(&self, control: &Control, beginning: &Beginning<'_>) -> bool {
+    /// Changes what a check shows that is in progress, or begins one.
+    pub(super) async fn show(
+        &self,
+        control: &Control,
+        beginning: Beginning<'_>,
+        existing: Option<&CheckRun>,
+    ) -> anyhow::Result<()> {
+        let run = existing.filter(|run| !is_completed(run.progress));
+        let begun = self.begun(control, &beginning).or(run.map(|run| run.id));
+        let Some(id) = begun else {
+            return self.begin_after(control, beginning, existing).await;
+        };
+        let output = underway(beginning.shown);
+        let reporter = self.reporter(control);
+        Ok(reporter
+            .update_check(id, Progress::InProgress, &output)
+            .await?)
+    }
+
+    fn begun(&self, control: &Control, beginning: &Beginning<'_>) -> Option<u64> {
         let Beginning { head, name, .. } = *beginning;
         let key = (control.repository.clone(), head.to_owned(), name);
-        self.shared.begun.runs().contains_key(&key)
+        self.shared.begun.runs().get(&key).copied()
     }
 
     /// The run in progress that is to be concluded, if there is one.
@@ -176,37 +195,6 @@ impl Bot {
         Ok(existing
             .filter(|run| !is_completed(run.progress))
             .map(|run| run.id))
-    }
-
-    /// Shows on the check that is in progress how far it is.
-    pub(super) async fn show_progress(
-        &self,
-        control: &Control,
-        check: Concluded<'_>,
-    ) -> anyhow::Result<()> {
-        let Concluded {
-            name, head, text, ..
-        } = check;
-        let beginning = Beginning {
-            name,
-            head,
-            title: &text.title,
-        };
-        self.begin(control, beginning).await?;
-        let key = (control.repository.clone(), head.to_owned(), name);
-        let id = self.shared.begun.runs().get(&key).copied();
-        let id = id.context("a check that was begun a moment ago is in progress")?;
-        let output = Output {
-            title: text.title,
-            summary: text.summary,
-            text: Some(text.text).filter(|text| !text.is_empty()),
-            annotations: Vec::new(),
-        };
-        let reporter = self.reporter(control);
-        reporter
-            .update_check(id, Progress::InProgress, &output)
-            .await?;
-        Ok(())
     }
 
     /// Concludes the check that is in progress. A concluded one is followed by a new one: GitHub would add the new

@@ -13,6 +13,7 @@ mod faults;
 mod held;
 mod live;
 mod merge;
+mod pace;
 mod pull_request;
 mod queue;
 mod webhook;

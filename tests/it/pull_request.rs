@@ -772,7 +772,10 @@ async fn a_comment_that_is_not_where_it_was_is_looked_for() {
     world.check_where(&merged, "tenantry/apply", written).await;
     assert_eq!(world.github.waiting_faults(), 0);
     let title = headline(&world, number);
-    assert_eq!(title.as_deref(), Some("### Applied: 1 tenant added · 0 of 1 live"));
+    assert_eq!(
+        title.as_deref(),
+        Some("### Applied: 1 tenant added · 0 of 1 live")
+    );
     let looked = world.github.requests_since(mark).into_iter();
     let looked =
         looked.filter(|request| request.method == "GET" && request.path.contains("/comments"));
