@@ -20,7 +20,7 @@ use crate::object::Kind;
 use crate::words::words;
 
 pub use crate::live::course::{Course, Leg, Turn};
-pub use crate::live::following::{Following, MergeId, Patience, Push, Task};
+pub use crate::live::following::{Following, MergeId, Patience, Push, Task, Workspace};
 pub use crate::live::synced::{Remembered, Synced, Version};
 
 use crate::live::synced::{Condition, Status};
@@ -254,10 +254,13 @@ fn way(evidence: &Evidence, revision: &str) -> Result<(), (Stage, Word)> {
         fetched_at: found.fetched_at,
         ..source
     };
-    sync.at(evidence.sync)
-        .map_err(|word| (Stage::Fetched, word))?;
+    let workloads = match sync.at(evidence.sync) {
+        Ok(_) => Ok(()),
+        Err(word) if sync.has_applied(evidence.sync) => Err((Stage::Contained, word)),
+        Err(word) => return Err((Stage::Fetched, word)),
+    };
     match evidence.review {
-        Review::Contained => Ok(()),
+        Review::Contained => workloads,
         Review::Pending => {
             let obstacle = Obstacle {
                 by: None,
@@ -324,10 +327,26 @@ impl Look<'_> {
                 Err(self.waiting(OUTDATED, self.outdated(object)))
             }
             _ => Err(Word {
-                obstacle: Obstacle::waiting(self.kind, "Progressing", self.at_work()),
+                obstacle: Obstacle::waiting(self.kind, "Progressing", self.at_work(object)),
                 in_progress: true,
             }),
         }
+    }
+
+    /// Whether the revision is applied, and what Flux waits for or complains of is the health of the workloads: only then
+    /// does it look at that, and only where the file says `wait: true`.
+    fn has_applied(&self, object: Option<&Synced>) -> bool {
+        let Some(object) = object else {
+            return false;
+        };
+        let tried = object.attempted.as_deref() == Some(self.revision);
+        let unhealthy = object.now(object.ready.as_ref()).is_some_and(|ready| {
+            ready.status == Status::False && ready.reason == "HealthCheckFailed"
+        });
+        let checking = object.now(object.reconciling.as_ref()).is_some_and(|at| {
+            at.status == Status::True && at.message.starts_with("Running health checks")
+        });
+        tried && !object.suspended && !object.is_ending && (unhealthy || checking)
     }
 
     /// A failure from before the artifact was fetched is about an earlier one, if about any.
@@ -343,8 +362,13 @@ impl Look<'_> {
         Obstacle::waiting(self.kind, reason, message).into()
     }
 
-    fn at_work(&self) -> String {
+    fn at_work(&self, object: &Synced) -> String {
         let revision = self.revision;
+        if self.has_applied(Some(object)) {
+            return format!(
+                "Flux has applied `{revision}`, and waits for the workloads to become healthy"
+            );
+        }
         match self.kind {
             Kind::GitRepository => format!("Flux is to fetch `{revision}`"),
             _ => format!("Flux is to apply `{revision}`"),

@@ -44,16 +44,26 @@ async fn requests_grow_with_the_change_and_not_with_the_organisation() {
 
     // A comparison of everything, and what a start costs: three pages of repositories, one of teams, and what the control
     // repo says.
-    let (app, restart) = operation::restart(&world, never).await;
+    let (mut app, restart) = operation::restart(&world, Duration::from_secs(5)).await;
     world.settled().await;
     assert!(requests(&restart) <= 15, "{restart:#?}");
-    assert!(restart.kubernetes <= 12, "{restart:#?}");
+    // A start lists and begins to watch three kinds beside it.
+    assert!(restart.kubernetes <= 12 + 6, "{restart:#?}");
     assert_eq!(of(&restart, Class::Write) + of(&restart, Class::Report), 0);
 
+    let no_op = operation::no_op(&world, &mut app).await;
+    app.stop();
+    assert!(requests(&no_op) <= 15, "{no_op:#?}");
+    assert!(no_op.kubernetes <= 12, "{no_op:#?}");
+    assert_eq!(of(&no_op, Class::Write) + of(&no_op, Class::Report), 0);
+
+    let (app, _) = operation::restart(&world, never).await;
+    world.settled().await;
     let add_one = operation::add_one(&mut world, &app).await;
     world.settled().await;
     app.stop();
-    assert!(requests(&add_one) <= 30, "{add_one:#?}");
+    // Two of them tell that it is live.
+    assert!(requests(&add_one) <= 32, "{add_one:#?}");
     assert_eq!(
         of(&add_one, Class::Write),
         5,

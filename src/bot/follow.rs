@@ -13,18 +13,19 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
 use super::control::Control;
-use super::reporting::{in_api_words, is_completed};
+use super::reporting::{Beginning, Written, in_api_words, is_completed, underway};
 use super::{APPLY_CHECK, Bot, Pace, now};
 use crate::flux::{ControlNamespace, SYNC};
-use crate::github::{Output, Progress};
+use crate::github::{Error, Progress};
 use crate::kubernetes::watch::Seen;
 use crate::kubernetes::{self, Access, Account, Teller};
 use crate::live::following::{Applied, Finished, Task, Telling, WATCHED};
 use crate::live::room::Room;
 use crate::live::synced::{CONDITIONS, Condition};
-use crate::live::{Course, Following, MergeId, Patience, Push, Review};
+use crate::live::{Course, Following, MergeId, Patience, Push, Review, Workspace};
 use crate::names::{FullName, TenantName};
 use crate::object::{Kind, ManifestId};
+use crate::render::check::Underway;
 use crate::render::comment::MARKER;
 use crate::render::live;
 
@@ -186,6 +187,16 @@ impl Bot {
                 self.ask_flux(&tenant).await;
                 Finished::Asked
             }
+            Task::Look(workspace) => {
+                let asked = now();
+                let head = self.head(&workspace).await;
+                let tenant = workspace.tenant;
+                Finished::Looked {
+                    tenant,
+                    asked,
+                    head,
+                }
+            }
             Task::Tell(telling) => {
                 let told = self.tell_course(&telling).await;
                 if let Err(error) = &told {
@@ -262,6 +273,29 @@ impl Bot {
         }
     }
 
+    /// Asks GitHub for the head of the branch; nothing, where it does not say or there is none.
+    async fn head(&self, workspace: &Workspace) -> Option<String> {
+        let Workspace {
+            tenant,
+            control_repository,
+            repository,
+            branch,
+        } = workspace;
+        let tip = async {
+            let control = self.control(control_repository).await?;
+            let target = self.target(&control, &repository.owner).await?;
+            let tip = target.reader.branch_tip(repository, branch.as_str());
+            anyhow::Ok(tip.await?)
+        };
+        match tip.await {
+            Ok(head) => head,
+            Err(error) => {
+                tracing::warn!(%tenant, "where the workspace stands was not told: {error:#}");
+                None
+            }
+        }
+    }
+
     async fn tell_course(&self, telling: &Telling) -> anyhow::Result<()> {
         let Telling {
             merge,
@@ -307,17 +341,44 @@ impl Bot {
         number: u64,
         course: &Course,
     ) -> anyhow::Result<bool> {
-        let reporter = self.reporter(control);
+        let comments = &self.shared.comments;
+        if let Some(Written {
+            id,
+            text: Some(text),
+        }) = comments.of(control, number)
+        {
+            match self.retell(control, (number, id), &text, course).await {
+                // Somebody has deleted it.
+                Err(Error::NotFound { .. }) => {}
+                told => return Ok(told?),
+            }
+        }
         let bot = self.shared.app.bot_login();
+        let reporter = self.reporter(control);
         let Some(comment) = reporter.find_comment(number, MARKER, &bot).await? else {
             return Ok(false);
         };
-        let Some(text) = live::retold(&comment.body, course) else {
+        let at = (number, comment.id);
+        Ok(self.retell(control, at, &comment.body, course).await?)
+    }
+
+    /// The same with a comment that says this so far.
+    async fn retell(
+        &self,
+        control: &Control,
+        (number, id): (u64, u64),
+        so_far: &str,
+        course: &Course,
+    ) -> Result<bool, Error> {
+        let Some(text) = live::retold(so_far, course) else {
             return Ok(false);
         };
-        if text != comment.body {
-            reporter.update_comment(comment.id, &text).await?;
+        if text != so_far {
+            self.reporter(control).update_comment(id, &text).await?;
         }
+        let text = Some(text).filter(|_| !course.turn.is_over());
+        let written = Written { id, text };
+        self.shared.comments.keep(control, number, written);
         Ok(true)
     }
 
@@ -328,7 +389,12 @@ impl Bot {
         merge: &MergeId,
         course: &Course,
     ) -> anyhow::Result<()> {
-        let Some(run) = self.check(control, &merge.commit, APPLY_CHECK).await? else {
+        let begun = &self.shared.begun;
+        let run = match begun.shown(&control.repository, &merge.commit, APPLY_CHECK) {
+            Some(run) => Some(run),
+            None => self.check(control, &merge.commit, APPLY_CHECK).await?,
+        };
+        let Some(run) = run else {
             return Ok(());
         };
         let (Some(title), Some(summary)) = (
@@ -344,20 +410,23 @@ impl Bot {
         if (progress, &title, &summary) == (run.progress, &run.title, &run.summary) {
             return Ok(());
         }
-        let output = Output {
+        let shown = Underway {
             title,
             summary,
-            text: Some(run.text.clone()).filter(|text| !text.is_empty()),
-            annotations: Vec::new(),
+            text: run.text.clone(),
         };
-        self.reporter(control)
-            .update_check(run.id, progress, &output)
-            .await?;
-        if is_completed(progress) {
-            self.shared
-                .begun
-                .forget(&control.repository, &merge.commit, APPLY_CHECK);
+        if !is_completed(progress) {
+            let beginning = Beginning {
+                name: APPLY_CHECK,
+                head: &merge.commit,
+                shown,
+            };
+            return self.show(control, beginning, Some(&run)).await;
         }
+        self.reporter(control)
+            .update_check(run.id, progress, &underway(shown))
+            .await?;
+        begun.forget(&control.repository, &merge.commit, APPLY_CHECK);
         Ok(())
     }
 }

@@ -10,6 +10,7 @@ use crate::names::FullName;
 use crate::render::annotations::{self, Level as Wanted};
 use crate::render::check::{self, CheckText, Underway};
 use crate::render::comment::MARKER;
+use crate::render::live;
 
 /// A check that has come to an end.
 pub(super) struct Concluded<'a> {
@@ -29,18 +30,18 @@ pub(super) struct Beginning<'a> {
 }
 
 impl Beginning<'_> {
-    fn check(self) -> NewCheck {
+    fn check(&self) -> NewCheck {
         NewCheck {
             name: self.name.to_owned(),
             head_sha: self.head.to_owned(),
             external_id: None,
             progress: Progress::InProgress,
-            output: underway(self.shown),
+            output: underway(self.shown.clone()),
         }
     }
 }
 
-fn underway(shown: Underway) -> Output {
+pub(super) fn underway(shown: Underway) -> Output {
     Output {
         title: shown.title,
         summary: shown.summary,
@@ -60,33 +61,74 @@ pub(super) enum Saying {
 
 /// The check runs in progress that this process began, so that it need not ask for them again.
 #[derive(Default)]
-pub(super) struct Begun(Mutex<BTreeMap<(FullName, String, &'static str), u64>>);
+pub(super) struct Begun(Mutex<BTreeMap<(FullName, String, &'static str), Run>>);
+
+struct Run {
+    id: u64,
+    /// None where it was begun before this process.
+    shown: Option<Underway>,
+}
 
 impl Begun {
-    fn runs(&self) -> MutexGuard<'_, BTreeMap<(FullName, String, &'static str), u64>> {
+    fn runs(&self) -> MutexGuard<'_, BTreeMap<(FullName, String, &'static str), Run>> {
         self.0
             .lock()
             .expect("no code panics while it holds the check runs")
+    }
+
+    /// It has come to an end elsewhere.
+    pub(super) fn forget(&self, repository: &FullName, head: &str, name: &'static str) {
+        let key = (repository.clone(), head.to_owned(), name);
+        self.runs().remove(&key);
+    }
+
+    /// A run in progress as this process has shown it last.
+    pub(super) fn shown(
+        &self,
+        repository: &FullName,
+        head: &str,
+        name: &'static str,
+    ) -> Option<CheckRun> {
+        let runs = self.runs();
+        let run = runs.get(&(repository.clone(), head.to_owned(), name))?;
+        let shown = run.shown.clone()?;
+        Some(CheckRun {
+            id: run.id,
+            progress: Progress::InProgress,
+            external_id: String::new(),
+            title: shown.title,
+            summary: shown.summary,
+            text: shown.text,
+        })
     }
 }
 
 /// The comments that this process has written or found, so that it need not look for them again.
 #[derive(Default)]
-pub(super) struct Comments(Mutex<BTreeMap<(FullName, u64), u64>>);
+pub(super) struct Comments(Mutex<BTreeMap<(FullName, u64), Written>>);
+
+#[derive(Clone)]
+pub(super) struct Written {
+    pub id: u64,
+    /// What it says, if that is to be changed in part later on.
+    pub text: Option<String>,
+}
 
 impl Comments {
-    fn of_pulls(&self) -> MutexGuard<'_, BTreeMap<(FullName, u64), u64>> {
+    fn of_pulls(&self) -> MutexGuard<'_, BTreeMap<(FullName, u64), Written>> {
         self.0
             .lock()
             .expect("no code panics while it holds the comments")
     }
-}
 
-impl Begun {
-    /// It has come to an end elsewhere.
-    pub(super) fn forget(&self, repository: &FullName, head: &str, name: &'static str) {
-        let key = (repository.clone(), head.to_owned(), name);
-        self.runs().remove(&key);
+    pub(super) fn of(&self, control: &Control, number: u64) -> Option<Written> {
+        let pull = (control.repository.clone(), number);
+        self.of_pulls().get(&pull).cloned()
+    }
+
+    pub(super) fn keep(&self, control: &Control, number: u64, written: Written) {
+        let pull = (control.repository.clone(), number);
+        self.of_pulls().insert(pull, written);
     }
 }
 
@@ -143,14 +185,20 @@ impl Bot {
             return Ok(());
         }
         let Beginning { head, name, .. } = beginning;
-        let id = if let Some(run) = existing.filter(|run| !is_completed(run.progress)) {
-            run.id
+        let run = if let Some(run) = existing.filter(|run| !is_completed(run.progress)) {
+            Run {
+                id: run.id,
+                shown: None,
+            }
         } else {
             let reporter = self.reporter(control);
-            reporter.create_check(&beginning.check()).await?
+            Run {
+                id: reporter.create_check(&beginning.check()).await?,
+                shown: Some(beginning.shown),
+            }
         };
         let key = (control.repository.clone(), head.to_owned(), name);
-        self.shared.begun.runs().insert(key, id);
+        self.shared.begun.runs().insert(key, run);
         Ok(())
     }
 
@@ -166,17 +214,25 @@ impl Bot {
         let Some(id) = begun else {
             return self.begin_after(control, beginning, existing).await;
         };
-        let output = underway(beginning.shown);
+        let Beginning { name, head, shown } = beginning;
+        let output = underway(shown.clone());
         let reporter = self.reporter(control);
-        Ok(reporter
+        reporter
             .update_check(id, Progress::InProgress, &output)
-            .await?)
+            .await?;
+        let run = Run {
+            id,
+            shown: Some(shown),
+        };
+        let key = (control.repository.clone(), head.to_owned(), name);
+        self.shared.begun.runs().insert(key, run);
+        Ok(())
     }
 
     fn begun(&self, control: &Control, beginning: &Beginning<'_>) -> Option<u64> {
         let Beginning { head, name, .. } = *beginning;
         let key = (control.repository.clone(), head.to_owned(), name);
-        self.shared.begun.runs().get(&key).copied()
+        self.shared.begun.runs().get(&key).map(|run| run.id)
     }
 
     /// The run in progress that is to be concluded, if there is one.
@@ -189,7 +245,7 @@ impl Bot {
         let key = (control.repository.clone(), head.to_owned(), name);
         let begun = self.shared.begun.runs().remove(&key);
         if begun.is_some() {
-            return Ok(begun);
+            return Ok(begun.map(|run| run.id));
         }
         let existing = self.check(control, head, name).await?;
         Ok(existing
@@ -257,13 +313,20 @@ impl Bot {
             Saying::Nothing => return Ok(()),
         };
         let reporter = self.reporter(control);
-        let pull = (control.repository.clone(), number);
-        let known = self.shared.comments.of_pulls().get(&pull).copied();
-        if let Some(id) = known {
+        let comments = &self.shared.comments;
+        let written = |id| Written {
+            id,
+            text: live::is_followed(text).then(|| text.clone()),
+        };
+        if let Some(Written { id, .. }) = comments.of(control, number) {
             match reporter.update_comment(id, text).await {
                 // Somebody has deleted it.
                 Err(Error::NotFound { .. }) => {}
-                answer => return Ok(answer?),
+                answer => {
+                    answer?;
+                    comments.keep(control, number, written(id));
+                    return Ok(());
+                }
             }
         }
         let found = reporter
@@ -278,7 +341,7 @@ impl Bot {
             None if create => reporter.create_comment(number, text).await?,
             None => return Ok(()),
         };
-        self.shared.comments.of_pulls().insert(pull, id);
+        comments.keep(control, number, written(id));
         Ok(())
     }
 }

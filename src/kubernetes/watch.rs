@@ -21,7 +21,7 @@ use super::{Error, OURS, Reader, collection, encode, named};
 use crate::object::Kind;
 
 /// Objects in one answer to the list: a Kustomization may carry a long inventory, so fewer than elsewhere.
-const PAGE: u32 = 200;
+const PAGE: u32 = 500;
 /// The server ends a watch after so many seconds, and it is begun again: no request that nobody answers any more is
 /// mistaken for one in which nothing happens.
 const WATCH_SECONDS: u32 = 50;

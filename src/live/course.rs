@@ -42,6 +42,14 @@ pub enum Turn {
 }
 
 impl Turn {
+    /// Whether nothing more is told of it.
+    pub fn is_over(&self) -> bool {
+        match self {
+            Self::Live | Self::Superseded { .. } => true,
+            Self::Underway | Self::Stuck | Self::Late => false,
+        }
+    }
+
     /// Whether the check has its conclusion.
     pub fn is_end(&self) -> bool {
         match self {

@@ -1,7 +1,7 @@
 //! Following tenants until they are live, as a state machine: what was seen goes in, what is to be done comes out.
 //!
 //! ```text
-//! watches, pushes, merges ──► Following ──► Task: write conditions, review, ask Flux to sync, tell a merge's people
+//! watches, pushes, merges ──► Following ──► Task: write conditions, review, look, sync, tell a merge's people
 //! ```
 //! The time is given, nothing is asked and nothing waits here. A merge is followed under the commit that last changed
 //! its tenants' entries, which their `Tenant` objects remember: so following goes on after a restart, and the newest
@@ -19,7 +19,7 @@ use serde_json::Value;
 use crate::live::room::Room;
 use crate::live::synced::{Condition, Remembered, Synced, tenant_of};
 use crate::live::{Course, Nature, Review, Standing, Traces, Turn};
-use crate::names::{FullName, TenantName};
+use crate::names::{BranchName, FullName, TenantName};
 use crate::object::Kind;
 
 use entry::{Entry, Left};
@@ -32,6 +32,8 @@ pub const WATCHED: [Kind; 3] = [Kind::Tenant, Kind::GitRepository, Kind::Kustomi
 const GRACE: SignedDuration = SignedDuration::from_secs(30);
 /// After this long, a status that could not be written is written again.
 const WRITE_AGAIN: SignedDuration = SignedDuration::from_secs(15);
+/// After this long, a head that could not be read is asked for again.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(1);
 /// After this long, an account that could not be reviewed, or was found outside its room, is reviewed again.
 const REVIEW_AGAIN: SignedDuration = SignedDuration::from_mins(1);
 
@@ -65,7 +67,18 @@ pub enum Task {
     Sync {
         tenant: TenantName,
     },
+    /// Ask GitHub where the workspace's branch stands.
+    Look(Workspace),
     Tell(Telling),
+}
+
+/// The branch of a tenant's workspace that Flux fetches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workspace {
+    pub tenant: TenantName,
+    pub control_repository: FullName,
+    pub repository: FullName,
+    pub branch: BranchName,
 }
 
 /// What is to be told of a merge.
@@ -94,6 +107,12 @@ pub enum Finished {
     },
     /// Flux was asked to sync.
     Asked,
+    /// The head as it was at some time; none where that could not be read.
+    Looked {
+        tenant: TenantName,
+        asked: Timestamp,
+        head: Option<String>,
+    },
     Told {
         telling: Telling,
         done: bool,
@@ -138,6 +157,7 @@ enum Due {
     // First: what it shows is written and told with the rest.
     Review(TenantName),
     Write(TenantName),
+    Look(TenantName),
     Sync(TenantName),
     /// The tenant may have been on its way for too long.
     Late(TenantName),
@@ -393,6 +413,20 @@ impl Following {
                 }
             }
             Finished::Asked => {}
+            Finished::Looked {
+                tenant,
+                asked,
+                head,
+            } => match head {
+                Some(head) => {
+                    self.head(&tenant, &head, asked, now);
+                    self.judge(&tenant, now);
+                }
+                None => {
+                    self.timers
+                        .insert((later(now, LOOK_AGAIN), Due::Look(tenant)));
+                }
+            },
             Finished::Told { telling, done } => self.told(&telling, done, now),
         }
     }
@@ -454,6 +488,16 @@ impl Following {
                     namespaces: known.namespaces.clone(),
                     role: known.role.clone(),
                     neighbour,
+                    tenant,
+                }))
+            }
+            Due::Look(tenant) => {
+                let entry = self.entries.get_mut(&tenant)?;
+                let known = entry.begin_look()?;
+                Some(Task::Look(Workspace {
+                    control_repository: known.control_repository.clone(),
+                    repository: known.repository.clone(),
+                    branch: known.branch.clone(),
                     tenant,
                 }))
             }
@@ -564,7 +608,9 @@ impl Following {
         let Some(standing) = entry.judge() else {
             return;
         };
-        if entry.wants_a_fetch(&standing) {
+        if entry.wants_a_look(&standing) {
+            self.tasks.insert(Due::Look(tenant.clone()));
+        } else if entry.wants_a_fetch(&standing) {
             self.tasks.insert(Due::Sync(tenant.clone()));
         }
         if entry.wants_a_review(&standing) {

@@ -224,7 +224,6 @@ fn each_reason_of_a_kustomization_is_judged() {
         ("BuildFailed", "accumulating resources"),
         ("ReconciliationFailed", "forbidden"),
         ("PruneFailed", "forbidden"),
-        ("HealthCheckFailed", "timeout waiting"),
         ("DependencyNotReady", "dependency 'a/b' is not ready"),
     ] {
         let told = judged(&ready("False", reason, message));
@@ -248,6 +247,52 @@ fn each_reason_of_a_kustomization_is_judged() {
         ]);
     };
     assert_eq!(judged(&at_it), fetched(Nature::Waiting, "Progressing"));
+}
+
+#[test]
+fn what_is_applied_and_not_healthy_yet_is_told_apart() {
+    let judged = |change: &dyn Fn(&mut Value)| Scene::sync(change).told();
+    let contained = |nature, reason: &str| (Stage::Contained, Some((nature, reason.to_owned())));
+    let unhealthy = ready(
+        "False",
+        "HealthCheckFailed",
+        "timeout waiting for: [Deployment]",
+    );
+    assert_eq!(
+        judged(&unhealthy),
+        contained(Nature::Failing, "HealthCheckFailed")
+    );
+    let checking = |object: &mut Value| {
+        object["status"]["conditions"] = json!([
+            condition(
+                "Ready",
+                "Unknown",
+                "Progressing",
+                "Reconciliation in progress"
+            ),
+            condition(
+                "Reconciling",
+                "True",
+                "Progressing",
+                "Running health checks for revision"
+            ),
+        ]);
+        object["status"]["lastAppliedRevision"] = json!(revision(OLDER));
+    };
+    assert_eq!(judged(&checking), contained(Nature::Waiting, "Progressing"));
+    // Of an earlier revision that says nothing.
+    let earlier = |object: &mut Value| {
+        unhealthy(object);
+        object["status"]["lastAttemptedRevision"] = json!(revision(OLDER));
+    };
+    assert_eq!(judged(&earlier).0, Stage::Fetched);
+    let open = Scene {
+        review: Review::Open {
+            message: "it can".to_owned(),
+        },
+        ..Scene::sync(&unhealthy)
+    };
+    assert_eq!(open.told().0, Stage::Applied);
 }
 
 #[test]

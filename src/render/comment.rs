@@ -199,7 +199,7 @@ pub fn report_comment(report: &Report, course: Option<&Course>, setting: &Settin
 
 /// What the merge did to the tenants that are followed; an earlier try may have done it.
 pub(super) fn did(report: &Report, course: &Course) -> String {
-    if report.tenants.is_empty() {
+    if report.tenants.is_empty() && report.earlier == 0 {
         return counted(course.legs.len(), "tenant");
     }
     headline::applied_words(report)

@@ -39,7 +39,9 @@ impl Flux<'_> {
         let mut object = object.expect("it is there");
         let generation = object["metadata"]["generation"].clone();
         let mut status = status.clone();
-        status["observedGeneration"] = generation.clone();
+        if status["observedGeneration"].is_null() {
+            status["observedGeneration"] = generation.clone();
+        }
         for condition in status["conditions"].as_array_mut().into_iter().flatten() {
             condition["observedGeneration"] = generation.clone();
             condition["lastTransitionTime"] = json!("2026-11-25T12:00:00Z");
@@ -74,20 +76,34 @@ impl Flux<'_> {
     }
 
     fn applies(&self) {
-        let revision = self.revision();
+        self.has_applied(&self.revision());
+    }
+
+    fn has_applied(&self, revision: &str) {
         let ready = json!([{ "type": "Ready", "status": "True", "reason": "ReconciliationSucceeded", "message": "Applied" }]);
         let status = json!({ "conditions": ready, "lastAppliedRevision": revision, "lastAttemptedRevision": revision });
         self.say("kustomizations", "kustomize", &status);
     }
 
+    /// Flux goes on trying, so the status as a whole is not of this generation yet.
     fn fails(&self, kind: &str, group: &str, reason: &str, message: &str) {
-        let ready =
-            json!([{ "type": "Ready", "status": "False", "reason": reason, "message": message }]);
-        self.say(
-            kind,
-            group,
-            &json!({ "conditions": ready, "lastAttemptedRevision": self.revision() }),
-        );
+        let conditions = json!([
+            { "type": "Ready", "status": "False", "reason": reason, "message": message },
+            { "type": "Reconciling", "status": "True", "reason": "ProgressingWithRetry", "message": message },
+        ]);
+        let status = json!({
+            "observedGeneration": -1, "conditions": conditions, "lastAttemptedRevision": self.revision(),
+        });
+        self.say(kind, group, &status);
+    }
+
+    /// Flux has given up, until the object changes.
+    fn stalls(&self, kind: &str, group: &str, reason: &str, message: &str) {
+        let conditions = json!([
+            { "type": "Ready", "status": "False", "reason": reason, "message": message },
+            { "type": "Stalled", "status": "True", "reason": reason, "message": message },
+        ]);
+        self.say(kind, group, &json!({ "conditions": conditions }));
     }
 }
 
@@ -319,6 +335,166 @@ async fn each_thing_that_goes_wrong_stands_in_the_comment_with_what_to_do() {
     flux.applies();
     let check = world.check(&merged, "tenantry/apply").await;
     assert!(is_concluded(&check, "success"), "{check:#?}");
+    world.end().await;
+}
+
+const SOURCE: (&str, &str) = ("gitrepositories", "source");
+const SYNC: (&str, &str) = ("kustomizations", "kustomize");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_flux_tries_again_is_told_and_the_check_waits() {
+    let Some(world) = World::without_flux("tenants: []\n").await else {
+        return;
+    };
+    let (number, head) = world.pull("add", &tenants(&["a"]));
+    world.check(&head, "tenantry/plan").await;
+    let merged = world.merge(number);
+    comment_with(&world, number, "0 of 1 live").await;
+    let flux = Flux {
+        world: &world,
+        tenant: "a",
+    };
+    // What Flux says, and the stage that the tenant has reached all the same.
+    let reasons = [
+        (
+            SOURCE,
+            "GitOperationFailed",
+            "failed to checkout",
+            "created",
+        ),
+        (SYNC, "ArtifactFailed", "no such directory", "fetched"),
+        (SYNC, "BuildFailed", "accumulating resources", "fetched"),
+        (SYNC, "ReconciliationFailed", "dry-run failed", "fetched"),
+        (SYNC, "PruneFailed", "delete failed", "fetched"),
+        (
+            SYNC,
+            "DependencyNotReady",
+            "dependency is not ready",
+            "fetched",
+        ),
+        (SYNC, "HealthCheckFailed", "timeout waiting", "contained"),
+    ];
+    for ((kind, group), reason, message, stage) in reasons {
+        if group == "kustomize" {
+            flux.fetches();
+        }
+        flux.fails(kind, group, reason, message);
+        comment_with(&world, number, &format!("<b>{reason}</b>: {message}")).await;
+        world.settled().await;
+        let (conditions, live) = conditions(&world, "a%");
+        assert_eq!(live, reason);
+        let passed = |name: &str| conditions.contains(&format!("{name}=True"));
+        let passed = ["Accepted", "Fetched", "Applied", "Contained"].map(passed);
+        let reached = passed.iter().filter(|passed| **passed).count();
+        let stages = ["created", "fetched", "applied", "contained"];
+        assert_eq!(stages[reached - 1], stage, "{reason}: {conditions:?}");
+        let check = world.newest(&merged, "tenantry/apply").expect("a check");
+        assert_eq!(check.conclusion, None, "{reason}: {check:#?}");
+    }
+    flux.applies();
+    let check = world.check(&merged, "tenantry/apply").await;
+    assert!(is_concluded(&check, "success"), "{check:#?}");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_flux_gives_up_ends_the_check_at_once_and_the_next_merge_mends_it() {
+    let Some(world) = World::without_flux("tenants: []\n").await else {
+        return;
+    };
+    let flux = Flux {
+        world: &world,
+        tenant: "a",
+    };
+    let reasons = [
+        (SYNC, "AccessDenied", "can't access 'GitRepository/b/b'"),
+        (SYNC, "InvalidCELExpression", "failed to parse expression"),
+        (SYNC, "FeatureGateDisabled", "the feature gate is off"),
+        (SOURCE, "URLInvalid", "scheme not supported"),
+        (SOURCE, "AuthenticationFailed", "failed to get secret"),
+    ];
+    for (minutes, ((kind, group), reason, message)) in (11..).zip(reasons) {
+        // Both of Flux's objects are others with each merge.
+        let changed = format!("- name: a%\n  sync: {{interval: {minutes}m}}");
+        let file = tenants(&["a"]).replace("- name: a%", &changed);
+        let (number, head) = world.pull(&reason.to_lowercase(), &file);
+        world.check(&head, "tenantry/plan").await;
+        let merged = world.merge(number);
+        let written = |run: &CheckRun| {
+            run.title
+                .as_deref()
+                .is_some_and(|title| title.contains("live"))
+        };
+        world.check_where(&merged, "tenantry/apply", written).await;
+        if group == "kustomize" {
+            flux.fetches();
+        }
+        if reason == "AuthenticationFailed" {
+            flux.fails(kind, group, reason, message);
+        } else {
+            flux.stalls(kind, group, reason, message);
+        }
+        let failed = |run: &CheckRun| is_concluded(run, "failure");
+        let check = world.check_where(&merged, "tenantry/apply", failed).await;
+        let title = check.title.unwrap_or_default();
+        assert!(
+            title.starts_with("Failed: 1 tenant not live"),
+            "{reason}: {title}"
+        );
+        let comment = world.comment(number).unwrap_or_default();
+        let told = format!("<b>{reason}</b>: {}", message.replace('\'', "&#39;"));
+        assert!(
+            comment.contains(&told) && comment.contains("> [!CAUTION]"),
+            "{reason}: {comment}"
+        );
+        flux.fetches();
+        flux.applies();
+        comment_with(&world, number, "### Live: 1 tenant").await;
+        let well = |run: &CheckRun| is_concluded(run, "success");
+        world.check_where(&merged, "tenantry/apply", well).await;
+    }
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_word_of_before_is_not_live() {
+    let Some(world) = World::without_flux("tenants: []\n").await else {
+        return;
+    };
+    let (number, head) = world.pull("add", &tenants(&["a"]));
+    world.check(&head, "tenantry/plan").await;
+    world.merge(number);
+    comment_with(&world, number, "0 of 1 live").await;
+    let flux = Flux {
+        world: &world,
+        tenant: "a",
+    };
+    flux.fetches();
+    flux.applies();
+    comment_with(&world, number, "### Live: 1 tenant added").await;
+    // The Kustomization is another one now, and what stands there is true of the one before.
+    let slower = tenants(&["a"]).replace("- name: a%", "- name: a%\n  sync: {timeout: 4m}");
+    let (second, head) = world.pull("slower", &slower);
+    world.check(&head, "tenantry/plan").await;
+    let merged = world.merge(second);
+    comment_with(&world, second, "0 of 1 live").await;
+    world.settled().await;
+    let check = world.newest(&merged, "tenantry/apply").expect("a check");
+    assert_eq!(check.conclusion, None, "{check:#?}");
+    // Somebody pushes meanwhile: what is applied now is not the head.
+    let before = flux.revision();
+    let bob = world.github.as_user("bob");
+    let workspace = world.text("acme%/a%-workspace");
+    let files = [("app.yaml", Some("kind: ConfigMap\n"))];
+    bob.commit(&workspace, "main", "Change it", &files);
+    world.settled().await;
+    flux.has_applied(&before);
+    world.settled().await;
+    let check = world.newest(&merged, "tenantry/apply").expect("a check");
+    assert_eq!(check.conclusion, None, "{check:#?}");
+    flux.fetches();
+    flux.applies();
+    comment_with(&world, second, "### Live: 1 tenant changed").await;
     world.end().await;
 }
 

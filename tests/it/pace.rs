@@ -121,12 +121,9 @@ async fn an_onboarding_goes_at_githubs_pace_and_says_how_far_it_is() {
     assert_eq!(apply.id, begun.id);
     assert_eq!(apply.conclusion.as_deref(), Some("success"), "{apply:#?}");
     let title = apply.title.unwrap_or_default();
-    assert_eq!(title, "Applied: 30 tenants added");
+    assert!(title.starts_with("Live: 30 tenants added, in "), "{title}");
     let comment = world.comment(number).expect("a comment");
-    assert!(
-        comment.contains("### Applied: 30 tenants added"),
-        "{comment}"
-    );
+    assert!(comment.contains("### Live: 30 tenants added"), "{comment}");
     assert_eq!(onboarded(&world, 30), 30);
     was_never_refused(&world);
     let reports = reports(&world, mark);
@@ -174,7 +171,8 @@ async fn a_merge_meanwhile_is_taken_up_and_both_hear_the_outcome() {
     let newer = world.merge(second);
     let apply = world.check(&newer, "tenantry/apply").await;
     assert_eq!(apply.conclusion.as_deref(), Some("success"), "{apply:#?}");
-    assert_eq!(apply.title.as_deref(), Some("Applied: 20 tenants added"));
+    let title = apply.title.unwrap_or_default();
+    assert!(title.starts_with("Live: 20 tenants added, in "), "{title}");
     let older = world.github.check_runs(&world.control(), &merged);
     let titles: Vec<_> = older
         .iter()
@@ -183,7 +181,7 @@ async fn a_merge_meanwhile_is_taken_up_and_both_hear_the_outcome() {
     assert_eq!(titles, [format!("Superseded by {}", &newer[..7])]);
     for number in [first, second] {
         let comment = world.comment(number).expect("a comment");
-        assert!(comment.contains("### Applied: 20"), "#{number}: {comment}");
+        assert!(comment.contains("### Live: 20"), "#{number}: {comment}");
     }
     assert_eq!(onboarded(&world, 20), 20);
     was_never_refused(&world);
@@ -210,6 +208,7 @@ async fn an_onboarding_that_is_killed_goes_on_in_the_same_check_and_comment() {
     assert_eq!(apply.conclusion.as_deref(), Some("success"), "{apply:#?}");
     assert_eq!(apply.id, begun.id);
     let title = apply.title.clone().unwrap_or_default();
+    let (title, _) = title.split_once(", in ").expect("how long it took");
     let numbers: Vec<usize> = title
         .split(' ')
         .filter_map(|word| word.parse().ok())
@@ -217,7 +216,7 @@ async fn an_onboarding_that_is_killed_goes_on_in_the_same_check_and_comment() {
     assert_eq!(numbers.iter().sum::<usize>(), 24, "{title}");
     assert!(title.ends_with(" before a restart"), "{title}");
     let comment = world.comment(number).expect("a comment");
-    assert!(comment.contains(&format!("### {title}")), "{comment}");
+    assert!(comment.contains(&format!("### {title} · in ")), "{comment}");
     assert_eq!(onboarded(&world, 24), 24);
     was_never_refused(&world);
     let reports = reports(&world, mark);

@@ -18,6 +18,8 @@ pub(super) struct Entry {
     /// What was written of its objects: what a watch still shows of before does not count.
     written: BTreeMap<Kind, Version>,
     head: Option<Head>,
+    /// What Flux had fetched when GitHub was last asked for the head because of it.
+    looked_for: Option<String>,
     /// The head that Flux was asked to fetch last.
     asked_for: Option<String>,
     review: Option<Reviewed>,
@@ -157,6 +159,32 @@ impl Entry {
         true
     }
 
+    /// Whether GitHub is to be asked for the head: Flux has fetched what nobody has told of, and later than the head is
+    /// known. A webhook may have been lost, or have gone to another replica.
+    pub(super) fn wants_a_look(&self, standing: &Standing) -> bool {
+        let (Some(head), Some(source)) = (&self.head, &self.source) else {
+            return false;
+        };
+        let Some(revision) = source.revision.as_ref().filter(|_| standing.is_outdated()) else {
+            return false;
+        };
+        let replaced = head
+            .before
+            .as_deref()
+            .is_some_and(|before| revision.ends_with(before));
+        // Flux tells whole seconds.
+        let later = source
+            .fetched_at
+            .is_some_and(|at| at.as_second() >= head.at.as_second());
+        later && !replaced && self.looked_for.as_ref() != Some(revision)
+    }
+
+    /// Notes for what the look is, at a tenant that is known.
+    pub(super) fn begin_look(&mut self) -> Option<&Remembered> {
+        self.looked_for.clone_from(&self.source.as_ref()?.revision);
+        self.tenant.as_ref()
+    }
+
     /// Whether Flux is to be asked for a head that it does not know of, because nobody was told of the push.
     pub(super) fn wants_a_fetch(&mut self, standing: &Standing) -> bool {
         let head = self.head.as_ref().map(|head| &head.commit);
@@ -169,10 +197,13 @@ impl Entry {
 
     /// What a look has shown, unless something newer is known. Says whether it is news.
     pub(super) fn learn_head(&mut self, commit: &str, asked: Timestamp) -> bool {
-        if let Some(head) = &self.head
-            && (head.at > asked || head.commit == commit)
-        {
-            return false;
+        match &mut self.head {
+            Some(head) if head.at > asked => return false,
+            Some(head) if head.commit == commit => {
+                head.at = asked;
+                return false;
+            }
+            Some(_) | None => {}
         }
         self.head = Some(Head {
             commit: commit.to_owned(),

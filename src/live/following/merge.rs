@@ -208,6 +208,6 @@ impl Merge {
     }
 
     pub(super) fn is_over(&self) -> bool {
-        matches!(self.end, Some(Turn::Live | Turn::Superseded { .. }))
+        self.end.as_ref().is_some_and(Turn::is_over)
     }
 }

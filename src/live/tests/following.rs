@@ -14,6 +14,8 @@ use crate::object::Kind;
 /// Following, with a clock that moves when a test says so.
 struct World {
     following: Following,
+    /// The heads of workspaces, as GitHub has them where it is asked.
+    github: BTreeMap<TenantName, String>,
     now: Timestamp,
 }
 
@@ -43,6 +45,7 @@ impl World {
         };
         Self {
             following: Following::new(patience, ["acme/tenants".parse().unwrap()]),
+            github: BTreeMap::new(),
             now: at("12:01:00"),
         }
     }
@@ -96,6 +99,11 @@ impl World {
                 review: well.then(|| review.clone()),
             },
             Task::Sync { .. } => Finished::Asked,
+            Task::Look(workspace) => Finished::Looked {
+                asked: self.now,
+                head: self.github.get(&workspace.tenant).cloned(),
+                tenant: workspace.tenant,
+            },
             Task::Tell(telling) => Finished::Told {
                 telling,
                 done: well,
@@ -165,7 +173,7 @@ fn live(of: &str) -> Vec<(Kind, Value)> {
 fn tellings(tasks: &[Task]) -> Vec<&Telling> {
     let told = tasks.iter().filter_map(|task| match task {
         Task::Tell(telling) => Some(telling),
-        Task::Write { .. } | Task::Review(_) | Task::Sync { .. } => None,
+        Task::Write { .. } | Task::Review(_) | Task::Sync { .. } | Task::Look(_) => None,
     });
     told.collect()
 }
@@ -176,7 +184,7 @@ fn written(tasks: &[Task]) -> Option<[Status; 4]> {
         Task::Write { conditions, .. } => {
             Some(conditions.each_ref().map(|condition| condition.status))
         }
-        Task::Tell(_) | Task::Review(_) | Task::Sync { .. } => None,
+        Task::Tell(_) | Task::Review(_) | Task::Sync { .. } | Task::Look(_) => None,
     });
     written.next_back()
 }
@@ -600,6 +608,53 @@ fn a_push_that_nobody_was_told_of_is_fetched_once_the_head_is_seen() {
     world.head("ai-team", OLDER);
     world.see(Kind::GitRepository, &fetched("ai-team", HEAD));
     assert_eq!(asked(&mut world), 0, "once is enough");
+}
+
+/// A GitRepository that has fetched a commit at noon and so many minutes.
+fn fetched_at(minute: u8, commit: &str) -> Value {
+    let mut source = fetched("ai-team", commit);
+    source["status"]["artifact"]["lastUpdateTime"] = json!(at(&format!("12:{minute:02}:00")));
+    source
+}
+
+#[test]
+fn what_flux_has_fetched_and_nobody_told_of_is_looked_for_once() {
+    let mut world = World::with(&live("ai-team"));
+    world.head("ai-team", HEAD);
+    world.work();
+    let looked = |done: &[Task]| of(done, |task| matches!(task, Task::Look(_)));
+    let asked = |done: &[Task]| of(done, |task| matches!(task, Task::Sync { .. }));
+    // The webhook went to another replica.
+    world.github.insert(name("ai-team"), OLDER.to_owned());
+    world.wait(90);
+    world.see(Kind::GitRepository, &fetched_at(2, OLDER));
+    world.see(Kind::Kustomization, &applied("ai-team", OLDER));
+    let done = world.work();
+    assert_eq!((looked(&done), asked(&done)), (1, 0), "{done:#?}");
+    assert_eq!(written(&done), Some([Status::True; 4]));
+    // Flux has gone back, and GitHub has not.
+    world.wait(90);
+    world.see(Kind::GitRepository, &fetched_at(4, HEAD));
+    let done = world.work();
+    assert_eq!((looked(&done), asked(&done)), (1, 1), "{done:#?}");
+    world.wait(3600);
+    assert_eq!(looked(&world.work()), 0);
+}
+
+#[test]
+fn a_head_that_could_not_be_read_is_asked_for_again() {
+    let mut world = World::with(&live("ai-team"));
+    world.head("ai-team", HEAD);
+    world.work();
+    world.wait(90);
+    world.see(Kind::GitRepository, &fetched_at(2, OLDER));
+    let looked = |done: &[Task]| of(done, |task| matches!(task, Task::Look(_)));
+    assert_eq!(looked(&world.work()), 1);
+    world.github.insert(name("ai-team"), OLDER.to_owned());
+    world.wait(61);
+    assert_eq!(looked(&world.work()), 1);
+    world.wait(61);
+    assert_eq!(looked(&world.work()), 0);
 }
 
 #[test]
