@@ -311,7 +311,7 @@ impl Look<'_> {
         if object.suspended {
             return Err(self.suspended().into());
         }
-        if let Some(stalled) = object.now(object.stalled.as_ref())
+        if let Some(stalled) = object.now(object.stalled.as_deref())
             && stalled.status == Status::True
         {
             return Err(self.fault(Nature::Stuck, stalled).into());
@@ -343,7 +343,7 @@ impl Look<'_> {
         let unhealthy = object.now(object.ready.as_ref()).is_some_and(|ready| {
             ready.status == Status::False && ready.reason == "HealthCheckFailed"
         });
-        let checking = object.now(object.reconciling.as_ref()).is_some_and(|at| {
+        let checking = object.now(object.reconciling.as_deref()).is_some_and(|at| {
             at.status == Status::True && at.message.starts_with("Running health checks")
         });
         tried && !object.suspended && !object.is_ending && (unhealthy || checking)

@@ -137,7 +137,8 @@ pub struct Following {
     patience: Patience,
     /// Whose tenants are followed.
     control_repos: BTreeSet<FullName>,
-    entries: BTreeMap<TenantName, Entry>,
+    /// Boxed: the nodes of a map are half empty.
+    entries: BTreeMap<TenantName, Box<Entry>>,
     /// Lower-case `owner/name` of each workspace.
     workspaces: BTreeMap<String, TenantName>,
     merges: BTreeMap<MergeId, Merge>,
@@ -306,8 +307,8 @@ impl Following {
 
     /// The tenants whose entries this commit was the last to change.
     fn tenants_of(&self, id: &MergeId) -> impl Iterator<Item = (&TenantName, &Entry)> {
-        let of_it = |(_, entry): &(&TenantName, &Entry)| entry.merge().as_ref() == Some(id);
-        self.entries.iter().filter(of_it)
+        let entries = self.entries.iter().map(|(name, entry)| (name, &**entry));
+        entries.filter(|(_, entry)| entry.merge().as_ref() == Some(id))
     }
 
     /// Somebody has pushed to a workspace: Flux is asked to fetch it. Says whether it is one.
@@ -572,7 +573,7 @@ impl Following {
         let merge = self.merges.get(id).expect("it is followed");
         let nothing = Entry::default();
         let legs = merge.tenants().iter().map(|tenant| {
-            let entry = self.entries.get(tenant).unwrap_or(&nothing);
+            let entry = self.entries.get(tenant).map_or(&nothing, |entry| &**entry);
             (tenant.clone(), entry.leg())
         });
         let course = Course {

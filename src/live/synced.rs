@@ -43,8 +43,9 @@ pub struct Synced {
     /// The generation that the status speaks of.
     pub observed: Option<i64>,
     pub ready: Option<Condition>,
-    pub stalled: Option<Condition>,
-    pub reconciling: Option<Condition>,
+    // Hardly ever there.
+    pub stalled: Option<Box<Condition>>,
+    pub reconciling: Option<Box<Condition>>,
     /// Fetched and stored, or applied; such as `main@sha1:<commit>`.
     pub revision: Option<String>,
     /// When the artifact was stored; of a GitRepository.
@@ -86,8 +87,8 @@ pub struct Remembered {
     /// The role of its account in them.
     pub role: String,
     pub accepted: Option<Condition>,
-    /// `Fetched`, `Applied`, `Contained` and `Live`, as they were told last.
-    pub told: [Option<Condition>; 4],
+    /// `Fetched`, `Applied`, `Contained` and `Live`, as they were told last; until somebody takes them.
+    pub told: Option<Box<[Option<Condition>; 4]>>,
 }
 
 /// The conditions that following a tenant sets, with the stage of each.
@@ -128,8 +129,8 @@ impl Synced {
             suspended: object["spec"]["suspend"] == true,
             observed: status["observedGeneration"].as_i64(),
             ready: condition(status, "Ready"),
-            stalled: condition(status, "Stalled"),
-            reconciling: condition(status, "Reconciling"),
+            stalled: condition(status, "Stalled").map(Box::new),
+            reconciling: condition(status, "Reconciling").map(Box::new),
             revision: stated("/artifact/revision")
                 .or_else(|| stated("/lastAppliedRevision"))
                 .map(str::to_owned),
@@ -169,7 +170,9 @@ impl Remembered {
             namespaces: entry.namespaces.keys().map(ToString::to_string).collect(),
             role: entry.reconciler_role,
             accepted: condition(status, "Accepted"),
-            told: CONDITIONS.map(|(_, name)| condition(status, name)),
+            told: Some(Box::new(
+                CONDITIONS.map(|(_, name)| condition(status, name)),
+            )),
         })
     }
 

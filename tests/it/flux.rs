@@ -95,6 +95,23 @@ fn revision(github: &GitHub, source: &Value) -> Option<String> {
     ))
 }
 
+/// What Flux has fetched just now.
+pub(crate) fn artifact(revision: &str) -> Value {
+    json!({
+        "digest": "sha256:00", "lastUpdateTime": now(), "path": "x", "url": "http://x/", "revision": revision,
+    })
+}
+
+/// As Kubernetes writes it, in whole seconds.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "Flux has a clock of its own, and so has who plays it"
+)]
+pub(crate) fn now() -> String {
+    let now = jiff::Timestamp::now();
+    now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
 fn status(object: &Value, reason: &str) -> Value {
     let generation = &object["metadata"]["generation"];
     json!({
@@ -108,9 +125,12 @@ fn status(object: &Value, reason: &str) -> Value {
 
 fn fetched(source: &Value, revision: &str) -> Value {
     let mut status = status(source, "Succeeded");
-    status["artifact"] = json!({
-        "digest": "sha256:00", "lastUpdateTime": "2026-11-25T12:00:00Z", "path": "x", "url": "http://x/", "revision": revision,
-    });
+    let stored = &source["status"]["artifact"];
+    status["artifact"] = if stored["revision"] == revision {
+        stored.clone()
+    } else {
+        artifact(revision)
+    };
     if let Some(at) = source["metadata"]["annotations"]["reconcile.fluxcd.io/requestedAt"].as_str()
     {
         status["lastHandledReconcileAt"] = json!(at);

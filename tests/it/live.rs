@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tenantry::sandbox::github::{CheckRun, Fault};
 
+use crate::flux::{artifact, now};
 use crate::support::World;
 
 /// Tenants of these names, each with a team and a namespace.
@@ -44,7 +45,7 @@ impl Flux<'_> {
         }
         for condition in status["conditions"].as_array_mut().into_iter().flatten() {
             condition["observedGeneration"] = generation.clone();
-            condition["lastTransitionTime"] = json!("2026-11-25T12:00:00Z");
+            condition["lastTransitionTime"] = json!(now());
         }
         object["status"] = status;
         let path = format!(
@@ -63,10 +64,7 @@ impl Flux<'_> {
     }
 
     fn fetches(&self) {
-        let artifact = json!({
-            "digest": "sha256:00", "lastUpdateTime": "2026-11-25T12:00:00Z", "path": "x", "url": "http://x/",
-            "revision": self.revision(),
-        });
+        let artifact = artifact(&self.revision());
         let ready = json!([{ "type": "Ready", "status": "True", "reason": "Succeeded", "message": "stored artifact" }]);
         self.say(
             "gitrepositories",
@@ -849,4 +847,70 @@ async fn a_tenant_whose_account_can_leave_its_room_is_not_live() {
     ];
     assert_eq!(conditions(&world, "a%").0, all);
     world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_replica_agrees_on_what_is_live() {
+    let Some(mut world) = World::new(&tenants(&["a"])).await else {
+        return;
+    };
+    world.start_another().await;
+    let (mark, audit) = (world.github.mark(), world.cluster.audit_mark());
+    // Only the second one is told of it; the first one sees what Flux has fetched, and asks whether it is the head.
+    let workspace = world.text("acme%/a%-workspace");
+    let files = [("app.yaml", Some("kind: ConfigMap\n"))];
+    let bob = world.github.as_user("bob");
+    let head = bob.commit(&workspace, "main", "Change it", &files);
+    let applied = format!("`main@sha1:{head}` is applied");
+    let started = Instant::now();
+    let asked = |world: &World| {
+        let requests = world.github.requests_since(mark).into_iter();
+        requests.map(|request| request.path).collect::<Vec<_>>()
+    };
+    while asked(&world).is_empty() || !live_message(&world, "a%").contains(&applied) {
+        assert!(
+            started.elapsed() < Duration::from_secs(30),
+            "{}",
+            world.log()
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    world.settled().await;
+    assert!(live_message(&world, "a%").contains(&applied));
+    assert_eq!(asked(&world), ["/graphql"], "one look, of one replica");
+    let writes = world.cluster_writes_since(audit);
+    assert_eq!(
+        writes.len(),
+        3,
+        "one asks Flux, and each tells: {writes:#?}"
+    );
+
+    let (number, head) = world.pull("add", &tenants(&["a", "b"]));
+    world.check(&head, "tenantry/plan").await;
+    let merged = world.merge(number);
+    let check = world.check(&merged, "tenantry/apply").await;
+    assert!(is_concluded(&check, "success"), "{check:#?}");
+    comment_with(&world, number, "### Live: 1 tenant added").await;
+    world.settled().await;
+    let audit = world.cluster.audit_mark();
+    let runs = world.github.check_runs(&world.control(), &merged);
+    assert_eq!(runs.len(), 1, "{runs:#?}");
+    // Neither undoes what the other has said.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(world.cluster_writes_since(audit), Vec::<String>::new());
+    world.rests().await;
+    world.end().await;
+}
+
+/// What the condition `Live` says.
+fn live_message(world: &World, tenant: &str) -> String {
+    let tenant = world.object("tenants.tenantry.dev", "", tenant);
+    let tenant = tenant.expect("the Tenant");
+    let conditions = tenant["status"]["conditions"].as_array().cloned();
+    let conditions = conditions.unwrap_or_default();
+    let live = conditions
+        .iter()
+        .find(|condition| condition["type"] == "Live");
+    live.map(|live| live["message"].to_string())
+        .unwrap_or_default()
 }

@@ -30,6 +30,7 @@ pub(crate) struct World {
     pub(crate) cluster: &'static Cluster,
     registered: Registered,
     app: Option<Process>,
+    others: Vec<Process>,
     contract: Contract,
     flux: Option<Flux>,
     log: Log,
@@ -69,6 +70,7 @@ impl World {
             github,
             cluster,
             app: None,
+            others: Vec::new(),
             flux: None,
             log: Log::default(),
             number,
@@ -135,6 +137,19 @@ impl World {
     }
 
     pub(crate) async fn start(&mut self) {
+        let process = self.process().await;
+        self.app = Some(process);
+        self.ready().await;
+        self.settled().await;
+    }
+
+    /// A replica of the app beside the one that runs; from now on it is the one that is told of everything.
+    pub(crate) async fn start_another(&mut self) {
+        self.others.extend(self.app.take());
+        self.start().await;
+    }
+
+    async fn process(&self) -> Process {
         let (settings, setup) = (self.settings(), self.setup());
         let kubeconfig = kubeconfig(self.cluster);
         let webhook_secret = self.registered.webhook_secret.clone();
@@ -155,9 +170,7 @@ impl World {
             &self.registered,
             &format!("http://{}/webhook", process.app.address),
         );
-        self.app = Some(process);
-        self.ready().await;
-        self.settled().await;
+        process
     }
 
     /// Waits until the app has begun its work; not for ever, because a story may be of one that cannot.
@@ -219,7 +232,7 @@ impl World {
 
     /// Ends the app; the world goes on without it.
     pub(crate) async fn stop(&mut self) {
-        if let Some(process) = self.app.take() {
+        for process in self.others.drain(..).chain(self.app.take()) {
             process.stop().await;
         }
     }
@@ -278,7 +291,7 @@ impl World {
         let wait = async {
             for _ in 0..3 {
                 self.github.wait_for_deliveries().await;
-                if let Some(process) = &self.app {
+                for process in self.others.iter().chain(&self.app) {
                     process.app.idle().await;
                 }
                 tokio::time::sleep(Duration::from_millis(30)).await;

@@ -84,11 +84,9 @@ impl Entry {
         let uid =
             |tenant: &Option<Remembered>| tenant.as_ref().map(|tenant| tenant.version.uid.clone());
         let mut seen = seen;
+        let told = seen.as_mut().and_then(|seen| seen.told.take());
         if uid(&self.tenant) != uid(&seen) {
-            self.told = seen
-                .as_mut()
-                .map(|seen| std::mem::take(&mut seen.told))
-                .unwrap_or_default();
+            self.told = told.map(|told| *told).unwrap_or_default();
             self.standing = None;
             self.since = BTreeMap::new();
             self.on_its_way = None;
