@@ -55,7 +55,7 @@ pub async fn run(
     known: BTreeMap<TenantName, Known>,
 ) -> Report {
     let plan = plan.into_plan();
-    let unchanged = plan.unchanged;
+    let (unchanged, lockdown) = (plan.unchanged, plan.lockdown);
     let mut plans = plan.tenants;
     let jobs: Vec<_> = known
         .into_iter()
@@ -81,7 +81,11 @@ pub async fn run(
         .into_iter()
         .map(|(name, plan)| (name, untouched(plan)));
     tenants.extend(blocked);
-    Report { tenants, unchanged }
+    Report {
+        tenants,
+        unchanged,
+        lockdown,
+    }
 }
 
 fn untouched(plan: TenantPlan) -> TenantReport {
@@ -306,7 +310,9 @@ fn verdict(outcomes: &[(Step, Outcome)], generation: i64) -> Accepted {
 fn is_owed(step: &Step, outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Held(Hold::Removal) => step.change.is_wanted(),
-        Outcome::Held(Hold::Narrower | Hold::Unannounced | Hold::Problem) => true,
+        Outcome::Held(Hold::Narrower | Hold::Unannounced | Hold::NotLockedDown | Hold::Problem) => {
+            true
+        }
         Outcome::Held(Hold::NotNamed)
         | Outcome::Done
         | Outcome::Failed { .. }

@@ -4,6 +4,7 @@
 //! Delivery ── jobs_for ──► Job ── handle ──► pull_request · merge · command
 //! ```
 
+mod accepted;
 mod command;
 mod control;
 mod job;

@@ -57,13 +57,19 @@ pub async fn tenants(
         sorted.subjects.retain(|_, subject| !subject.is_finished());
         sorted.plan.unchanged.tenants += all - sorted.subjects.len();
     }
+    // Where nothing is to be done, nothing is asked.
     if sorted.subjects.is_empty() {
         return Ok(Draft {
             plan: sorted.plan,
             known: BTreeMap::new(),
         });
     }
-    let look = observe::look(eyes, &sorted.subjects).await?;
+    let lockdown = async {
+        let standing = observe::lockdown(eyes.cluster, wanted.tenants.lockdown).await;
+        anyhow::Ok(standing?)
+    };
+    let (look, lockdown) = tokio::try_join!(observe::look(eyes, &sorted.subjects), lockdown)?;
+    sorted.plan.lockdown = lockdown;
     Ok(draft(eyes.surroundings, sorted, &look).await)
 }
 

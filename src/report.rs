@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::desired::{Objects, Wish};
+use crate::flux::lockdown::Standing;
 use crate::names::TenantName;
 use crate::object::ObjectId;
 use crate::observed::{Facts, Problem};
@@ -12,6 +13,8 @@ use crate::plan::{Hold, Step, TenantAction, Unchanged};
 pub struct Report {
     pub tenants: BTreeMap<TenantName, TenantReport>,
     pub unchanged: Unchanged,
+    /// How Flux stood when it was looked at last.
+    pub lockdown: Standing,
 }
 
 #[derive(Debug, Clone)]
@@ -79,6 +82,7 @@ impl Report {
         }
         self.tenants.append(&mut later.tenants);
         self.unchanged = later.unchanged;
+        self.lockdown = later.lockdown;
     }
 
     pub fn problems(&self) -> impl Iterator<Item = (&TenantName, &Problem)> {
@@ -140,6 +144,12 @@ impl TenantReport {
     /// What the steps make of the objects.
     pub fn wanted(&self) -> Objects {
         self.wish.as_ref().map(Wish::objects).unwrap_or_default()
+    }
+
+    /// Whether it is a new tenant that waits until Flux is locked down.
+    pub fn is_locked_out(&self) -> bool {
+        let waits = |outcome: &Outcome| *outcome == Outcome::Held(Hold::NotLockedDown);
+        self.action == TenantAction::Add && self.outcomes.iter().any(|(_, outcome)| waits(outcome))
     }
 
     pub fn verdict(&self) -> Verdict {

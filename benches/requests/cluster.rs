@@ -12,6 +12,8 @@ use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 
+use crate::flux;
+
 pub(crate) struct Cluster {
     url: String,
     store: Arc<Mutex<Store>>,
@@ -111,6 +113,11 @@ impl Store {
         query: &str,
         body: &[u8],
     ) -> (StatusCode, String) {
+        match path {
+            flux::GROUPS => return (StatusCode::OK, flux::groups().to_string()),
+            flux::DEPLOYMENTS => return (StatusCode::OK, flux::deployments().to_string()),
+            _ => {}
+        }
         let target = Target::of(path);
         let Some(name) = target.name else {
             return (StatusCode::OK, self.list(&target.kind, &pairs(query)));

@@ -14,6 +14,7 @@ mod app;
 mod cluster;
 #[path = "../fleet.rs"]
 mod fleet;
+mod flux;
 mod operation;
 mod table;
 mod terraform;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use crate::apply::{self, Hands};
+use crate::bot::accepted::Since;
 use crate::bot::control::{Control, Target};
 use crate::bot::job::{Reconcile, pause};
 use crate::bot::pull_request::{lines, missing_file};
@@ -109,7 +110,11 @@ impl Bot {
         Ok((memories, findings))
     }
 
-    async fn memories(&self, control: &Control, parsed: &Parsed) -> anyhow::Result<Memories> {
+    pub(super) async fn memories(
+        &self,
+        control: &Control,
+        parsed: &Parsed,
+    ) -> anyhow::Result<Memories> {
         let surroundings = self.surroundings(control, &parsed.sound.organization);
         let cluster = self.shared.cluster.reader();
         Ok(observe::memories(cluster, &surroundings, &parsed.sound).await?)
@@ -185,7 +190,15 @@ impl Bot {
         parsed: &Parsed,
     ) -> anyhow::Result<Report> {
         let consent = self.consent(round, &draft.plan).await?;
-        let plan = plan::approve(draft.plan, &consent);
+        let plan = self
+            .guarded(
+                round.control,
+                parsed,
+                draft.plan,
+                Since::ParentOf(round.tip),
+            )
+            .await?;
+        let plan = plan::approve(plan, &consent);
         if plan.plan().steps().any(|(_, step)| step.hold.is_none()) {
             self.announce(round, plan.plan(), parsed).await?;
         }

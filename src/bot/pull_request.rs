@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::bot::accepted::Since;
 use crate::bot::control::Control;
 use crate::bot::reporting::{Beginning, Concluded, Saying, conclusion};
 use crate::bot::{Bot, Job, PLAN_CHECK, Work};
@@ -281,7 +282,10 @@ impl Bot {
             commit: commits.result,
         };
         let draft = compare::tenants(eyes, wanted, memories, Scope::Changed).await?;
-        Ok(plan::foresee(draft.plan))
+        let plan = self
+            .guarded(control, parsed, draft.plan, Since::Commit(commits.base))
+            .await?;
+        Ok(plan::foresee(plan))
     }
 
     fn possible(
@@ -298,8 +302,10 @@ impl Bot {
             Some(comment) => Saying::New(comment),
             None => Saying::Quiet(comment::nothing_comment(&setting)),
         };
+        let mut annotations = annotations::of_problems(plan.problems(), &parsed.places, file);
+        annotations.extend(annotations::of_lockdown(plan, &parsed.places, file));
         Outlook {
-            annotations: annotations::of_problems(plan.problems(), &parsed.places, file),
+            annotations,
             fingerprint: Some(plan::fingerprint::of_plan(plan).to_string()),
             text: check::plan_check(plan),
             comment,

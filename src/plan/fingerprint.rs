@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use crate::desired::Objects;
 use crate::names::TenantName;
 use crate::object::{Kind, ManifestId, ObjectId};
-use crate::plan::{Effect, Plan, Step, TenantPlan};
+use crate::plan::{Plan, Step, TenantPlan};
 
 /// Raised when the same steps are to give another fingerprint.
 const FORMAT: &str = "tenantry plan 2";
@@ -76,7 +76,7 @@ pub struct Promise {
 }
 
 impl Promise {
-    /// The promise that showing this plan makes: nothing that the plan shows as held.
+    /// The promise that showing this plan makes: nothing that the plan shows as held for a person.
     pub fn of(plan: &Plan) -> Self {
         Self {
             plan: of_plan(plan),
@@ -97,9 +97,9 @@ impl Promise {
     }
 }
 
-/// The steps of a tenant that widen somebody's access and are not held.
+/// The steps of a tenant that widen somebody's access and are not held for a person.
 fn wider((name, tenant): (&TenantName, &TenantPlan)) -> Vec<Digest> {
-    let is_wider = |step: &&Step| step.effect == Effect::Wider && step.hold.is_none();
+    let is_wider = |step: &&Step| step.announces_wider_access();
     let mut steps = tenant.steps.iter().filter(is_wider).peekable();
     if steps.peek().is_none() {
         return Vec::new();

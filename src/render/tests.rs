@@ -1,3 +1,5 @@
+mod lockdown;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
@@ -131,6 +133,7 @@ fn with_problem() -> Plan {
 fn report_of(plan: Plan, failing: Option<&str>) -> Report {
     let mut report = Report {
         unchanged: plan.unchanged,
+        lockdown: plan.lockdown,
         ..Report::default()
     };
     for (name, tenant) in plan.tenants {

@@ -3,6 +3,7 @@
 mod cluster;
 mod cluster_works;
 mod contract;
+mod controllers;
 mod http;
 mod support;
 
@@ -10,6 +11,7 @@ mod cli;
 mod command;
 mod faults;
 mod held;
+mod lockdown;
 mod merge;
 mod pull_request;
 mod queue;
