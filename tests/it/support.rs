@@ -504,7 +504,7 @@ impl Drop for Runtime {
     }
 }
 
-async fn client(kubeconfig: &str) -> kubernetes::Writer {
+pub(crate) async fn client(kubeconfig: &str) -> kubernetes::Writer {
     let config = Kubeconfig::from_yaml(kubeconfig).expect("the cluster's kubeconfig is whole");
     let options = KubeConfigOptions::default();
     let config = kube::Config::from_custom_kubeconfig(config, &options).await;
@@ -514,7 +514,7 @@ async fn client(kubeconfig: &str) -> kubernetes::Writer {
 }
 
 /// What an administrator does once: `kubectl apply -k deploy/`.
-fn installed(cluster: &Cluster) {
+pub(crate) fn installed(cluster: &Cluster) {
     static INSTALLED: OnceLock<()> = OnceLock::new();
     INSTALLED.get_or_init(|| {
         let output = cluster.kubectl(&["apply", "-k", "deploy/"]);
