@@ -146,6 +146,8 @@ async fn start_app(
             private_key_file: None,
             organizations: Vec::new(),
             tenants_file: TENANTS_FILE.to_owned(),
+            // The embedded GitHub has none, and nobody should wait here.
+            content_limits: "none".parse().expect("limits"),
             cluster: "demo".to_owned(),
         },
         webhook_secret: Some(SecretString::from(registered.webhook_secret.clone())),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use secrecy::SecretString;
 use serde_json::Value;
 use tenantry::bot::{Pace, Setup};
-use tenantry::github::{GitHub as Client, Settings, Timing};
+use tenantry::github::{ContentLimits, GitHub as Client, Settings, Timing};
 use tenantry::sandbox::flux::{self, Failure, Flux};
 use tenantry::sandbox::github::{
     App as Registered, CheckRun, GitHub, Membership, MergeMethod, Permission, RepositorySelection,
@@ -84,6 +84,7 @@ impl Stage {
             api_url: self.github.url().to_owned(),
             app_id: self.registered.id.to_string(),
             private_key: SecretString::from(self.registered.private_key_pem.clone()),
+            limits: ContentLimits::NONE,
             timing: Timing::default(),
         };
         let setup = Setup {
@@ -96,6 +97,7 @@ impl Stage {
                 merge_commit: Duration::from_millis(10),
                 tries: [soon, soon],
                 retry: 4 * soon,
+                progress: soon,
                 resync: Duration::from_hours(1),
             },
         };
