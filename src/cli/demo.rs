@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::pin::pin;
 
 use clap::Args;
 
@@ -30,14 +31,16 @@ pub async fn run(args: &DemoArgs, out: &mut dyn Write, color: bool) -> anyhow::R
         width: width.min(WIDEST),
         color,
     };
+    // Listened for all the time: a Ctrl-C between the story and the pages counts, too.
+    let mut stopped = pin!(super::told_to_stop());
     let stage = tokio::select! {
         stage = perform(args, &mut teller) => stage?,
-        stopped = super::told_to_stop() => return stopped.map(|()| 0),
+        stopped = &mut stopped => return stopped.map(|()| 0),
     };
     if !args.once {
         let pages = demo::open(&stage).await?;
         teller.invite(&pages.url)?;
-        super::told_to_stop().await?;
+        stopped.await?;
     }
     stage.strike().await;
     Ok(0)

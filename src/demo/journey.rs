@@ -203,10 +203,10 @@ impl Teller<'_> {
         self.line(&title)?;
         self.gap()?;
         let cluster = &stage.cluster;
-        let kind = if cluster.is_embedded() {
-            "embedded"
-        } else {
-            "yours"
+        let kind = match (cluster.is_embedded(), stage.plays_flux()) {
+            (true, _) => "embedded",
+            (false, true) => "yours; Flux is played",
+            (false, false) => "yours; its Flux cannot fetch from the embedded GitHub",
         };
         self.line(&format!(
             "GitHub   {}  embedded, organisation {ORGANIZATION}",

@@ -1,12 +1,16 @@
 //! What there is before the story begins.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use http::Request;
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use secrecy::SecretString;
+use serde_json::Value;
 
 use crate::bot::PLAN_CHECK;
 use crate::config::{GitHubArgs, ServeArgs};
@@ -58,14 +62,16 @@ pub struct Cluster {
     pub url: String,
     /// The file that kubectl takes.
     pub kubeconfig: PathBuf,
-    /// Ends when it is dropped.
     embedded: Option<Embedded>,
 }
 
 struct Embedded {
     server: Kubernetes,
-    folder: PathBuf,
+    _folder: Folder,
 }
+
+/// Removed when it is dropped.
+struct Folder(PathBuf);
 
 impl Stage {
     /// Starts everything and furnishes it. `kubeconfig` names a real cluster to be used instead of the embedded one.
@@ -106,8 +112,12 @@ impl Stage {
     /// Ends everything, the app first.
     pub async fn strike(self) {
         self.app.stop().await;
-        drop(self.flux);
-        drop(self.cluster);
+        if let Some(flux) = self.flux {
+            flux.stop();
+        }
+        if let Some(embedded) = self.cluster.embedded {
+            embedded.server.stop();
+        }
     }
 }
 
@@ -173,14 +183,15 @@ impl Cluster {
         ] {
             server.apply_yaml(kind);
         }
-        let folder = std::env::temp_dir().join(format!("tenantry-demo-{}", std::process::id()));
-        std::fs::create_dir_all(&folder)
-            .with_context(|| format!("make the folder {}", folder.display()))?;
-        let file = folder.join("kubeconfig");
+        let folder = Folder::new()?;
+        let file = folder.0.join("kubeconfig");
         std::fs::write(&file, server.kubeconfig())
             .with_context(|| format!("write {}", file.display()))?;
         let mut cluster = Self::of(&file).await?;
-        cluster.embedded = Some(Embedded { server, folder });
+        cluster.embedded = Some(Embedded {
+            server,
+            _folder: folder,
+        });
         Ok(cluster)
     }
 
@@ -211,14 +222,29 @@ impl Cluster {
         })
     }
 
-    /// Plays Flux where no real one runs.
+    /// Plays Flux, unless a real one runs there.
     async fn flux(&self, github: &GitHub) -> anyhow::Result<Option<Flux>> {
-        let Some(embedded) = &self.embedded else {
+        if self.has_flux().await? {
             return Ok(None);
-        };
+        }
         let token = github.personal_token(YOU);
-        let settings = flux::Settings::new(&embedded.server.kubeconfig(), github.url(), &token);
-        Ok(Some(Flux::start(settings).await.context("start Flux")?))
+        let settings = flux::Settings::new(self.config.clone(), github.url(), &token);
+        Ok(Some(Flux::start(settings).context("start Flux")?))
+    }
+
+    async fn has_flux(&self) -> anyhow::Result<bool> {
+        let path = "/apis/apps/v1/namespaces/flux-system/deployments?labelSelector=app.kubernetes.io%2Fpart-of%3Dflux";
+        let request = Request::get(path)
+            .body(Vec::new())
+            .expect("a path of ours is a URI");
+        let list: Value = self
+            .client
+            .request(request)
+            .await
+            .context("look for Flux")?;
+        Ok(list["items"]
+            .as_array()
+            .is_some_and(|items| !items.is_empty()))
     }
 
     pub fn is_embedded(&self) -> bool {
@@ -226,9 +252,21 @@ impl Cluster {
     }
 }
 
-impl Drop for Embedded {
+impl Folder {
+    /// A folder of our own, that nobody else can have prepared.
+    fn new() -> anyhow::Result<Self> {
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).context("get random bytes")?;
+        let path = std::env::temp_dir().join(format!("tenantry-demo-{}", hex::encode(random)));
+        let made = DirBuilder::new().mode(0o700).create(&path);
+        made.with_context(|| format!("make the folder {}", path.display()))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Folder {
     fn drop(&mut self) {
         // What stays in a temporary folder harms nobody.
-        let _ = std::fs::remove_dir_all(&self.folder);
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }

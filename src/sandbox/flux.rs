@@ -16,7 +16,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use tokio::task::JoinSet;
 
 mod build;
@@ -42,8 +41,8 @@ const WORKERS: usize = 8;
 /// What a pretend Flux is given.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Of the cluster that it works in.
-    pub kubeconfig: String,
+    /// The cluster that it works in, and as whom.
+    pub cluster: kube::Config,
     /// The REST root of the embedded GitHub.
     pub github: String,
     /// A token that may read every repository, its deploy keys too.
@@ -58,9 +57,9 @@ pub struct Settings {
 
 impl Settings {
     /// As Flux itself does it: intervals are those of the objects.
-    pub fn new(kubeconfig: &str, github: &str, token: &str) -> Self {
+    pub fn new(cluster: kube::Config, github: &str, token: &str) -> Self {
         Self {
-            kubeconfig: kubeconfig.to_owned(),
+            cluster,
             github: github.to_owned(),
             token: token.to_owned(),
             git_host: "github.com".to_owned(),
@@ -124,23 +123,14 @@ pub struct Flux {
     tasks: JoinSet<()>,
 }
 
-/// What keeps it from starting.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error("the kubeconfig cannot be read")]
-    Kubeconfig(#[from] KubeconfigError),
-    #[error("there is no client for the cluster")]
-    Client(#[from] kube::Error),
-}
-
 impl Flux {
     /// Starts the controllers. Needs a Tokio runtime, and Flux' two kinds in the cluster.
-    pub async fn start(settings: Settings) -> Result<Self, Error> {
-        let kubeconfig = Kubeconfig::from_yaml(&settings.kubeconfig)?;
-        let options = KubeConfigOptions::default();
-        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await?;
+    ///
+    /// # Errors
+    /// Where there is no client for such a cluster.
+    pub fn start(settings: Settings) -> Result<Self, kube::Error> {
         let shared = Arc::new(Shared {
-            cluster: Cluster::new(config)?,
+            cluster: Cluster::new(settings.cluster.clone())?,
             origin: Origin::new(&settings.github, &settings.token, &settings.git_host),
             settings,
             queue: Queue::default(),

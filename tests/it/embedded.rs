@@ -15,7 +15,7 @@ use tenantry::sandbox::github::{
 use tenantry::sandbox::kubernetes::Kubernetes;
 use tenantry::serve::{self, App, Parts};
 
-use crate::support::client;
+use crate::support::{client, config};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -61,11 +61,10 @@ impl Stage {
             cluster.apply_yaml(&std::fs::read_to_string(file).expect("it is in the repository"));
         }
         let token = github.personal_token("owner");
-        let mut settings = flux::Settings::new(&cluster.kubeconfig(), github.url(), &token);
+        let config = config(&cluster.kubeconfig()).await;
+        let mut settings = flux::Settings::new(config, github.url(), &token);
         settings.retry = Duration::from_millis(50);
-        let flux = Flux::start(settings)
-            .await
-            .expect("the cluster can be reached");
+        let flux = Flux::start(settings).expect("a client");
         let mut stage = Self {
             github,
             cluster,
@@ -329,7 +328,7 @@ async fn a_push_to_the_workspace_is_applied_once_somebody_asks() {
         ("app.yaml", None),
         (
             "wrong.yaml",
-            Some("apiVersion: nope/v1\nkind: Nothing\nmetadata: {name: x, namespace: ai}\n"),
+            Some("apiVersion: v1\nkind: Nothing\nmetadata: {name: x, namespace: ai}\n"),
         ),
     ];
     owner.commit(workspace, "main", "Something wrong", &wrong);
