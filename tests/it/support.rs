@@ -528,7 +528,7 @@ pub(crate) async fn config(kubeconfig: &str) -> kube::Config {
 }
 
 /// What an administrator does once, on a cluster with a Flux that is locked down.
-pub(crate) fn installed_once(cluster: &Cluster) {
+fn installed_once(cluster: &Cluster) {
     static INSTALLED: OnceLock<()> = OnceLock::new();
     INSTALLED.get_or_init(|| {
         controllers::lock_down(cluster);
