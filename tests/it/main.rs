@@ -15,6 +15,7 @@ mod faults;
 mod held;
 mod lockdown;
 mod merge;
+mod open_pulls;
 mod pace;
 mod pull_request;
 mod queue;
