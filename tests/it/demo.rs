@@ -78,6 +78,7 @@ async fn the_story_happens_on_a_real_cluster_too() {
     let Some((cluster, _turn)) = Cluster::lent_or_skip().await else {
         return;
     };
+    controllers::lock_down(cluster);
     support::install(cluster);
     // A Flux that runs there could not fetch from the embedded GitHub: the demo plays one where there is none.
     let none = ["delete", "deployments", "--namespace=flux-system", "--all"];
