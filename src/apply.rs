@@ -77,6 +77,7 @@ pub async fn run(
     let (jobs, left) = within(hands.room, jobs);
     let mut report = Report {
         unchanged: plan.unchanged,
+        lockdown: plan.lockdown,
         left,
         ..Report::default()
     };
@@ -432,7 +433,9 @@ fn verdict(outcomes: &[(Step, Outcome)], generation: i64) -> Accepted {
 fn is_owed(step: &Step, outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Held(Hold::Removal) => step.change.is_wanted(),
-        Outcome::Held(Hold::Narrower | Hold::Unannounced | Hold::Problem) => true,
+        Outcome::Held(Hold::Narrower | Hold::Unannounced | Hold::NotLockedDown | Hold::Problem) => {
+            true
+        }
         Outcome::Held(Hold::NotNamed)
         | Outcome::Done
         | Outcome::Failed { .. }

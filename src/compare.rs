@@ -71,6 +71,7 @@ pub async fn tenants(
         Scope::Slice(most) => slice(&mut sorted.subjects, most),
         Scope::Changed | Scope::Everything => Left::default(),
     };
+    // Where nothing is to be done, nothing is asked.
     if sorted.subjects.is_empty() {
         return Ok(Draft {
             plan: sorted.plan,
@@ -80,7 +81,12 @@ pub async fn tenants(
             left,
         });
     }
-    let look = observe::look(eyes, &sorted.subjects).await?;
+    let lockdown = async {
+        let standing = observe::lockdown(eyes.cluster, wanted.tenants.lockdown).await;
+        anyhow::Ok(standing?)
+    };
+    let (look, lockdown) = tokio::try_join!(observe::look(eyes, &sorted.subjects), lockdown)?;
+    sorted.plan.lockdown = lockdown;
     let draft = draft(eyes.surroundings, sorted, &look).await;
     Ok(Draft { left, ..draft })
 }

@@ -4,6 +4,7 @@
 //! set go over the wire, and the server keeps track of which are ours.
 
 pub mod error;
+mod flux;
 mod list;
 pub mod watch;
 

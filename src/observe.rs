@@ -4,6 +4,7 @@
 //! hundred, each Kubernetes kind by one labelled list, teams by whichever is cheaper.
 
 mod cluster;
+mod flux;
 mod github;
 mod mark;
 mod memory;
@@ -20,6 +21,7 @@ use crate::tenants::Tenant;
 use crate::tenants::diagnostic::Place;
 use crate::{github as hub, kubernetes};
 
+pub use crate::observe::flux::lockdown;
 pub use crate::observe::memory::{Memories, Remembered, memories};
 
 use crate::observe::cluster::Cluster;

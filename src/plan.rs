@@ -18,6 +18,7 @@ pub use crate::plan::fingerprint::{Digest, Promise};
 pub use crate::plan::guard::{ApprovedPlan, Consent, approve, foresee};
 
 use crate::desired::{Desired, Objects, Wish};
+use crate::flux::lockdown::Standing;
 use crate::names::TenantName;
 use crate::object::{Object, ObjectId, Side};
 use crate::observed::{Facts, Observed, Ownership, Problem, Progress, Sighting};
@@ -28,6 +29,8 @@ use crate::tenants::diagnostic::Place;
 pub struct Plan {
     pub tenants: BTreeMap<TenantName, TenantPlan>,
     pub unchanged: Unchanged,
+    /// Of the cluster as a whole: whether its Flux keeps tenants in their rooms.
+    pub lockdown: Standing,
 }
 
 /// What was compared and found as it should be, or not looked at because nothing of its entry changed.
@@ -118,6 +121,8 @@ pub enum Hold {
     NotNamed,
     /// Wider access that no plan comment has announced.
     Unannounced,
+    /// Somebody would gain access to a cluster whose Flux is not locked down.
+    NotLockedDown,
     /// Something is wrong with the entry, so nothing of its tenant is done.
     Problem,
 }
@@ -187,6 +192,24 @@ impl Plan {
             .iter()
             .flat_map(|(name, tenant)| tenant.problems.iter().map(move |problem| (name, problem)))
     }
+
+    /// The tenants of which something waits until Flux is locked down.
+    pub fn locked_out(&self) -> impl Iterator<Item = &TenantName> {
+        let waits = |step: &Step| step.hold == Some(Hold::NotLockedDown);
+        let tenants = self
+            .tenants
+            .iter()
+            .filter(move |(_, tenant)| tenant.steps.iter().any(waits));
+        tenants.map(|(name, _)| name)
+    }
+}
+
+impl Step {
+    /// Whether a plan comment that shows it announces wider access. What waits for Flux's lockdown is done after it,
+    /// without being asked again.
+    pub fn announces_wider_access(&self) -> bool {
+        self.effect == Effect::Wider && matches!(self.hold, None | Some(Hold::NotLockedDown))
+    }
 }
 
 impl TenantPlan {
@@ -204,6 +227,15 @@ impl TenantPlan {
 
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty() && self.problems.is_empty()
+    }
+
+    /// Whether it is a new tenant that waits until Flux is locked down.
+    pub fn is_locked_out(&self) -> bool {
+        self.action == TenantAction::Add
+            && self
+                .steps
+                .iter()
+                .any(|step| step.hold == Some(Hold::NotLockedDown))
     }
 
     /// How many steps do this on this side.

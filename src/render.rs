@@ -16,6 +16,7 @@ mod fit;
 mod headline;
 pub mod json;
 pub mod live;
+mod lockdown;
 mod phrase;
 mod rows;
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod progress;
 use std::collections::BTreeMap;
 
 use crate::desired::{Objects, Wish};
+use crate::flux::lockdown::Standing;
 use crate::live::Traces;
 use crate::names::TenantName;
 use crate::object::ObjectId;
@@ -17,6 +18,8 @@ pub use crate::report::progress::{Progress, Told};
 pub struct Report {
     pub tenants: BTreeMap<TenantName, TenantReport>,
     pub unchanged: Unchanged,
+    /// How Flux stood when it was looked at last.
+    pub lockdown: Standing,
     pub left: Left,
     /// Tenants of the same work with which a process before this one was done.
     pub earlier: usize,
@@ -100,6 +103,7 @@ impl Report {
         }
         self.tenants.append(&mut later.tenants);
         self.unchanged = later.unchanged;
+        self.lockdown = later.lockdown;
         self.left = later.left;
         self.earlier = self.earlier.max(later.earlier);
     }
@@ -176,6 +180,12 @@ impl TenantReport {
     /// What the steps make of the objects.
     pub fn wanted(&self) -> Objects {
         self.wish.as_ref().map(Wish::objects).unwrap_or_default()
+    }
+
+    /// Whether it is a new tenant that waits until Flux is locked down.
+    pub fn is_locked_out(&self) -> bool {
+        let waits = |outcome: &Outcome| *outcome == Outcome::Held(Hold::NotLockedDown);
+        self.action == TenantAction::Add && self.outcomes.iter().any(|(_, outcome)| waits(outcome))
     }
 
     pub fn verdict(&self) -> Verdict {

@@ -8,6 +8,8 @@ mod app;
 mod cluster;
 #[path = "../benches/fleet.rs"]
 mod fleet;
+#[path = "../benches/requests/flux.rs"]
+mod flux;
 #[path = "../benches/requests/operation.rs"]
 #[expect(dead_code, reason = "the benchmark tells more")]
 mod operation;

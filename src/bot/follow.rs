@@ -16,7 +16,7 @@ use super::control::Control;
 use super::reporting::{Beginning, Written, in_api_words, is_completed, underway};
 use super::{APPLY_CHECK, Bot, Pace, now};
 use crate::flux::{ControlNamespace, SYNC};
-use crate::github::{Error, Progress};
+use crate::github::{Error, Progress, Shown};
 use crate::kubernetes::watch::Seen;
 use crate::kubernetes::{self, Access, Account, Teller};
 use crate::live::following::{Applied, Finished, Task, Telling, WATCHED};
@@ -424,7 +424,13 @@ impl Bot {
             return self.show(control, beginning, Some(&run)).await;
         }
         self.reporter(control)
-            .update_check(run.id, progress, &underway(shown))
+            .update_check(
+                run.id,
+                &Shown {
+                    progress,
+                    ..underway(shown)
+                },
+            )
             .await?;
         begun.forget(&control.repository, &merge.commit, APPLY_CHECK);
         Ok(())

@@ -7,15 +7,17 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 
 use crate::apply::{self, Hands};
+use crate::bot::accepted::Since;
 use crate::bot::control::{Control, Target};
-use crate::bot::job::{Reconcile, pause};
+use crate::bot::job::{Reconcile, Telling, pause};
+use crate::bot::open_pulls::{Base, Which};
 use crate::bot::pull_request::{lines, missing_file};
 use crate::bot::reporting::{Beginning, Concluded, Saying, conclusion, in_api_words};
 use crate::bot::slices::{self, Extent, go_on};
 use crate::bot::{APPLY_CHECK, Bot, Job, PLAN_CHECK, Work, limited_until, now};
 use crate::compare::{self, Draft, File as Soundness, Scope, Wanted};
 use crate::github::{CheckRun, MergedPull};
-use crate::live::following::{self, Telling};
+use crate::live::following;
 use crate::live::{Course, MergeId, Traces};
 use crate::names::TenantName;
 use crate::object::ObjectId;
@@ -77,16 +79,18 @@ impl Bot {
         let text = async { anyhow::Ok(reader.file(&control.repository, path, &tip).await?) };
         let (round, text) = tokio::try_join!(self.round(control, &tip, wanted), text)?;
         let Some(text) = text else {
-            let missing = [missing_file(path)];
-            return self
-                .refuse(&round, &missing, &File { path, text: "" }, wanted)
-                .await;
+            let (missing, file) = ([missing_file(path)], File { path, text: "" });
+            self.refuse(&round, &missing, &file, wanted).await?;
+            self.replan_after(&round, None, wanted).await?;
+            return Ok(Next::Done);
         };
         let parsed = self.parse(control, &text);
         let (memories, findings) = self.findings(control, &parsed).await?;
         if !findings.is_empty() {
             let file = File { path, text: &text };
-            return self.refuse(&round, &findings, &file, wanted).await;
+            self.refuse(&round, &findings, &file, wanted).await?;
+            self.replan_after(&round, Some(&text), wanted).await?;
+            return Ok(Next::Done);
         }
         let slice = match self.make_live(&round, &parsed, memories, wanted).await {
             Ok(slice) => slice,
@@ -100,8 +104,8 @@ impl Bot {
                 self.tell(&round, &parsed, &slice.report, (slice.progress, told))
                     .await?;
             }
-            if wanted.replan && !wanted.goes_on {
-                self.replan(control).await?;
+            if !wanted.goes_on {
+                self.replan_after(&round, Some(&text), wanted).await?;
             }
             return Ok(go_on(&round, slice.report.left, slice.next, wanted));
         }
@@ -109,9 +113,7 @@ impl Bot {
         self.conclude_merge(&round, &parsed, &file, &slice, wanted)
             .await?;
         self.shared.merges.end(&control.repository);
-        if wanted.replan {
-            self.replan(control).await?;
-        }
+        self.replan_after(&round, Some(&text), wanted).await?;
         Ok(self.next(&round, &slice.report, wanted))
     }
 
@@ -136,7 +138,11 @@ impl Bot {
         Ok((memories, findings))
     }
 
-    async fn memories(&self, control: &Control, parsed: &Parsed) -> anyhow::Result<Memories> {
+    pub(super) async fn memories(
+        &self,
+        control: &Control,
+        parsed: &Parsed,
+    ) -> anyhow::Result<Memories> {
         let surroundings = self.surroundings(control, &parsed.sound.organization);
         let cluster = self.shared.cluster.reader();
         Ok(observe::memories(cluster, &surroundings, &parsed.sound).await?)
@@ -241,7 +247,15 @@ impl Bot {
     ) -> anyhow::Result<Slice> {
         let writer = &target.writer;
         let consent = self.consent(round, &draft.plan).await?;
-        let plan = plan::approve(draft.plan, &consent);
+        let plan = self
+            .guarded(
+                round.control,
+                parsed,
+                draft.plan,
+                Since::ParentOf(round.tip),
+            )
+            .await?;
+        let plan = plan::approve(plan, &consent);
         let told = round.told.as_ref();
         let extent = Extent::of(plan.plan(), draft.left, &so_far, told);
         let begun = round.began();
@@ -364,11 +378,14 @@ impl Bot {
     ) -> anyhow::Result<()> {
         let report = &slice.report;
         let verdict = report.verdict();
-        if !report.did_something() && round.is_said(verdict) {
+        if round.is_news(report) {
+            tracing::info!(repository = %round.control.repository, commit = round.tip, %verdict, "applied");
+        } else {
             tracing::info!(repository = %round.control.repository, %verdict, "nothing new");
-            return Ok(());
+            if wanted.telling == Telling::News {
+                return Ok(());
+            }
         }
-        tracing::info!(repository = %round.control.repository, commit = round.tip, %verdict, "applied");
         let telling = self.follow_on(round, slice).await;
         let course = telling.as_ref().map(|telling| &telling.course);
         let said = self
@@ -382,7 +399,7 @@ impl Bot {
 
     /// Follows the tenants that were written, if any were; where nobody has told the outcome yet, those too that an
     /// earlier try wrote.
-    async fn follow_on(&self, round: &Round<'_>, slice: &Slice) -> Option<Telling> {
+    async fn follow_on(&self, round: &Round<'_>, slice: &Slice) -> Option<following::Telling> {
         let mut tenants = slice.written();
         if round.check.as_ref().and_then(conclusion).is_none() {
             for name in &slice.of_tip {
@@ -416,7 +433,7 @@ impl Bot {
     ) -> anyhow::Result<()> {
         let retry_at = self.retry_at(report, wanted);
         let lines = lines(parsed);
-        for pull in &round.pulls {
+        for pull in round.pulls.iter().filter(|_| round.is_news(report)) {
             // An earlier process has said what was done, and was not there for the rest.
             if let Some(course) = course.filter(|_| !report.did_something())
                 && self
@@ -451,15 +468,16 @@ impl Bot {
         findings: &[Diagnostic],
         file: &File<'_>,
         wanted: &Reconcile,
-    ) -> anyhow::Result<Next<Job>> {
+    ) -> anyhow::Result<()> {
         self.shared.merges.end(&round.control.repository);
         let text = check::impossible_check(findings, file);
         let said = round.check.as_ref().map(|run| run.title.as_str());
-        if said == Some(text.title.as_str()) {
-            return Ok(Next::Done);
+        let is_new = said != Some(text.title.as_str());
+        if !is_new && wanted.telling == Telling::News {
+            return Ok(());
         }
         let lines = BTreeMap::new();
-        for pull in &round.pulls {
+        for pull in round.pulls.iter().filter(|_| is_new) {
             let setting = self.merge_setting(round, Some(pull.number), &lines, None);
             let text = comment::refused_comment(findings, &setting, file);
             self.say(round.control, pull.number, &Saying::Quiet(text))
@@ -470,11 +488,7 @@ impl Bot {
             annotations,
             ..Concluded::new(APPLY_CHECK, round.tip, text)
         };
-        self.conclude_check(round.control, check).await?;
-        if wanted.replan {
-            self.replan(round.control).await?;
-        }
-        Ok(Next::Done)
+        self.conclude_check(round.control, check).await
     }
 
     /// Nothing could be compared. The check says why; it is tried again. Where it only has to wait, nothing is wrong.
@@ -491,22 +505,24 @@ impl Bot {
             .await
     }
 
-    /// The base's file has changed, so what open pull requests would do has too.
-    async fn replan(&self, control: &Control) -> anyhow::Result<()> {
-        for pull in self
-            .reader(control)
-            .open_pulls(&control.repository, &control.default_branch)
-            .await?
-        {
-            self.push(
-                &control.repository,
-                Work::Plan {
-                    number: pull.number,
-                    looks: 0,
-                },
-            );
-        }
-        Ok(())
+    /// Where the base's file may have changed, what open pull requests would do may have too; and when everything is
+    /// compared, so are they.
+    async fn replan_after(
+        &self,
+        round: &Round<'_>,
+        text: Option<&str>,
+        wanted: &Reconcile,
+    ) -> anyhow::Result<()> {
+        let which = match (wanted.replan, wanted.everything) {
+            (true, _) => Which::All,
+            (false, true) => Which::LeftBehind,
+            (false, false) => return Ok(()),
+        };
+        let base = Base {
+            tip: round.tip,
+            text,
+        };
+        self.replan(round.control, base, which).await
     }
 
     fn next(&self, round: &Round<'_>, report: &Report, wanted: &Reconcile) -> Next<Job> {
@@ -523,6 +539,7 @@ impl Bot {
             everything: wanted.everything,
             retries: wanted.retries + 1,
             replan: false,
+            telling: Telling::News,
             goes_on: false,
         });
         Next::Again {
@@ -592,6 +609,11 @@ impl Round<'_> {
     fn began(&self) -> Timestamp {
         let told = self.told.as_ref();
         told.map_or_else(now, |told| told.progress.begun)
+    }
+
+    /// Whether it is worth a word beyond the check's.
+    fn is_news(&self, report: &Report) -> bool {
+        report.did_something() || !self.is_said(report.verdict())
     }
 
     /// Whether the check says so already, or is left to those who follow the tenants.

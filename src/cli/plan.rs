@@ -97,7 +97,7 @@ fn shown(plan: &Plan, output: Output, color: bool) -> String {
 }
 
 fn status(args: &PlanArgs, plan: &Plan) -> u8 {
-    if plan.problems().next().is_some() {
+    if plan.problems().next().is_some() || plan.locked_out().next().is_some() {
         1
     } else if args.detailed_exitcode && !plan.is_empty() {
         2

@@ -1,6 +1,7 @@
 //! The client against a GitHub that fails as the real one does.
 
 mod credentials;
+mod history;
 mod reading;
 mod requests;
 mod server;

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use crate::desired::Objects;
 use crate::names::TenantName;
 use crate::object::{Kind, ManifestId, ObjectId};
-use crate::plan::{Effect, Plan, Step, TenantPlan};
+use crate::plan::{Plan, Step, TenantPlan};
 
 /// Raised when the same steps are to give another fingerprint.
 const FORMAT: &str = "tenantry plan 2";
@@ -76,7 +76,7 @@ pub struct Promise {
 }
 
 impl Promise {
-    /// The promise that showing this plan makes: nothing that the plan shows as held.
+    /// The promise that showing this plan makes: nothing that the plan shows as held for a person.
     pub fn of(plan: &Plan) -> Self {
         Self {
             plan: of_plan(plan),
@@ -97,9 +97,9 @@ impl Promise {
     }
 }
 
-/// The steps of a tenant that widen somebody's access and are not held.
+/// The steps of a tenant that widen somebody's access and are not held for a person.
 fn wider((name, tenant): (&TenantName, &TenantPlan)) -> Vec<Digest> {
-    let is_wider = |step: &&Step| step.effect == Effect::Wider && step.hold.is_none();
+    let is_wider = |step: &&Step| step.announces_wider_access();
     let mut steps = tenant.steps.iter().filter(is_wider).peekable();
     if steps.peek().is_none() {
         return Vec::new();
@@ -120,6 +120,11 @@ pub fn of_plan(plan: &Plan) -> Digest {
         .map(|(tenant, problem)| (tenant, &problem.message))
         .collect();
     Digest::of(&(FORMAT, tenants, problems))
+}
+
+/// That of the file which a plan starts from, none where it does not exist: where it is another, the plan may be too.
+pub fn of_base(text: Option<&str>) -> Digest {
+    Digest::of(&(FORMAT, text))
 }
 
 /// That of one tenant's steps, while what they make of the objects is at hand.

@@ -12,7 +12,7 @@ use crate::names::TenantName;
 use crate::object::{Access, DeployKey, Kind, ManifestId, Object, ObjectId, Repository};
 use crate::observed::{Observed, Progress, Sighting};
 use crate::plan::fingerprint::{self, Promise};
-use crate::plan::{Cause, Change, Effect, Hold, Plan, Step, TenantAction};
+use crate::plan::{Cause, Change, Effect, Hold, Plan, Step, TenantAction, Verb};
 use crate::tenants::PodSecurity;
 
 /// What people have agreed to.
@@ -70,6 +70,7 @@ pub fn foresee(plan: Plan) -> Plan {
 }
 
 fn hold(mut plan: Plan, mut announced: impl FnMut(&TenantName, &Step, &Objects) -> bool) -> Plan {
+    let shut = plan.lockdown.shuts_out();
     for (name, tenant) in &mut plan.tenants {
         let wanted = if tenant.steps.iter().any(|step| step.effect == Effect::Wider) {
             tenant.wanted()
@@ -78,6 +79,7 @@ fn hold(mut plan: Plan, mut announced: impl FnMut(&TenantName, &Step, &Objects) 
         };
         let problem = !tenant.problems.is_empty();
         let goes = tenant.action == TenantAction::Remove;
+        let comes = tenant.action == TenantAction::Add;
         for step in &mut tenant.steps {
             step.hold = match step.effect {
                 _ if problem => Some(Hold::Problem),
@@ -88,6 +90,9 @@ fn hold(mut plan: Plan, mut announced: impl FnMut(&TenantName, &Step, &Objects) 
                 Effect::Removal if !goes && is_not_named(&step.id) => Some(Hold::NotNamed),
                 Effect::Removal => Some(Hold::Removal),
             };
+            if step.hold.is_none() && shut && (comes || lets_in(step)) {
+                step.hold = Some(Hold::NotLockedDown);
+            }
         }
     }
     plan
@@ -96,7 +101,18 @@ fn hold(mut plan: Plan, mut announced: impl FnMut(&TenantName, &Step, &Objects) 
 /// Access that the accepted entry grants and that was given once: people agreed to it at that merge, and somebody took
 /// it away on the side. What a repo shows to whom, and what a key may do, stays as it was made by hand.
 fn gives_back(step: &Step) -> bool {
-    let is_access = match &step.id {
+    is_access(&step.id) && step.cause == Cause::Drift
+}
+
+/// Access that somebody has not had before, be it to something new: without Flux's lockdown it leads further.
+fn lets_in(step: &Step) -> bool {
+    let is_new = matches!(step.change.verb(), Verb::Create | Verb::Adopt);
+    let is_gained = step.effect == Effect::Wider || is_new && is_access(&step.id);
+    is_gained && !gives_back(step)
+}
+
+fn is_access(id: &ObjectId) -> bool {
+    match id {
         ObjectId::TeamAccess { .. } => true,
         ObjectId::Manifest(id) => id.kind == Kind::RoleBinding,
         ObjectId::Repository(_)
@@ -104,8 +120,7 @@ fn gives_back(step: &Step) -> bool {
         | ObjectId::Credentials { .. }
         | ObjectId::DeployKey { .. }
         | ObjectId::StrangeKey { .. } => false,
-    };
-    is_access && step.cause == Cause::Drift
+    }
 }
 
 /// Things that people add to a workspace by hand, beside what the file names.

@@ -1,3 +1,4 @@
+mod lockdown;
 pub(crate) mod strategy;
 pub(crate) mod world;
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::names::TenantName;
 use crate::observed::Problem;
+use crate::plan::Plan;
 use crate::render::counted;
 use crate::render::escape::visible;
 use crate::tenants::diagnostic::{Diagnostic, Place};
@@ -105,6 +106,26 @@ fn shown<T>(
         last.message.push_str(&more);
     }
     shown
+}
+
+/// One for all the tenants that wait until Flux is locked down, at the first of them.
+pub fn of_lockdown(
+    plan: &Plan,
+    places: &BTreeMap<Place, Range<usize>>,
+    file: &File,
+) -> Option<Annotation> {
+    let locked_out: Vec<_> = plan.locked_out().collect();
+    let spans = locked_out
+        .iter()
+        .filter_map(|name| places.get(&Place::Tenant((*name).clone())));
+    let first = spans.min_by_key(|span| span.start);
+    let gaps = plan.lockdown.gaps.iter().map(|gap| Some(gap.message()));
+    let parts: Vec<_> = gaps.collect();
+    let title = format!(
+        "Flux is not locked down: {} held",
+        counted(locked_out.len(), "tenant")
+    );
+    (!locked_out.is_empty()).then(|| file.annotation(first.unwrap_or(&(0..0)), &title, &parts))
 }
 
 impl File<'_> {

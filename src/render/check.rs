@@ -5,7 +5,7 @@ use crate::plan::{Plan, Promise};
 use crate::render::annotations::File;
 use crate::render::comment::{self, Setting};
 use crate::render::tree::{self, Color};
-use crate::render::{capitalized, counted, escape, headline, live, short_commit};
+use crate::render::{capitalized, counted, escape, headline, live, lockdown, short_commit};
 use crate::report::{Report, Told, Verdict};
 use crate::tenants::diagnostic::Diagnostic;
 
@@ -13,6 +13,10 @@ use crate::tenants::diagnostic::Diagnostic;
 const LONGEST_TITLE: usize = 100;
 /// GitHub takes 65,535 characters of `summary` and as many of `text`; counted in bytes here.
 const LONGEST_TEXT: usize = 65_000;
+
+/// How the titles of checks begin where nothing was applied.
+const NOT_POSSIBLE: &str = "Not possible";
+const NOT_APPLIED: &str = "Not applied";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckText {
@@ -42,8 +46,8 @@ crate::words::words! {
 
 /// The plan of a pull request, a branch or a merge group; its text carries the [`Promise`].
 pub fn plan_check(plan: &Plan) -> CheckText {
-    let wrong = plan.problems().count();
-    let conclusion = if wrong == 0 {
+    let (wrong, locked_out) = (plan.problems().count(), plan.locked_out().count());
+    let conclusion = if wrong == 0 && locked_out == 0 {
         Conclusion::Success
     } else {
         Conclusion::Failure
@@ -56,13 +60,12 @@ pub fn plan_check(plan: &Plan) -> CheckText {
             counted(wrong, "problem")
         ),
     };
-    summary.push_str(
-        " Removals are shown and not done yet; that Flux is locked down is not verified.",
-    );
+    summary.push_str(" Removals are shown and not done yet.\n\n");
+    summary.push_str(&lockdown::section(&plan.lockdown));
     CheckText {
         conclusion,
         title: capitalized(&headline::of_plan_within(plan, LONGEST_TITLE)),
-        summary,
+        summary: summary.trim_end().to_owned(),
         text: full(
             &Promise::of(plan).to_marker(),
             &tree::of_plan_until(LONGEST_TEXT, plan, Color::Never),
@@ -104,13 +107,18 @@ pub fn impossible_check(findings: &[Diagnostic], file: &File) -> CheckText {
     let errors = counted(findings.len(), "error");
     CheckText {
         conclusion: Conclusion::Failure,
-        title: format!("Not possible: {errors}"),
+        title: format!("{NOT_POSSIBLE}: {errors}"),
         summary: format!(
             "{errors} in {}. Nothing of it is applied; what was accepted last stays.",
             escape::code(file.path)
         ),
         text: comment::findings_list(findings, file, LONGEST_TEXT),
     }
+}
+
+/// Whether a check with this title says that the file, or the whole of the work, was refused.
+pub fn is_refusal(title: &str) -> bool {
+    title.starts_with(NOT_POSSIBLE) || title == NOT_APPLIED
 }
 
 /// The commit leaves the file as it was.
@@ -163,7 +171,7 @@ pub fn not_applied_check(error: &str) -> CheckText {
         "Nothing was changed; it is tried again by itself. {}",
         escape::message(error)
     );
-    plain(Conclusion::Failure, "Not applied", &summary)
+    plain(Conclusion::Failure, NOT_APPLIED, &summary)
 }
 
 /// The work on this commit was left to a newer one.

@@ -11,14 +11,14 @@ use crate::names::TenantName;
 use crate::object::Side;
 use crate::observed::{Facts, Problem};
 use crate::plan::fingerprint;
-use crate::plan::{Cause, Effect, Hold, Plan, Step, TenantAction, TenantPlan};
+use crate::plan::{Cause, Hold, Plan, Step, TenantAction, TenantPlan};
 use crate::render::annotations::File;
 use crate::render::fit::{self, Item};
-use crate::render::headline;
 use crate::render::live;
 use crate::render::phrase::Phrase;
 use crate::render::rows::{self, Mark, Row};
 use crate::render::{about, ago, capitalized, clock, counted, escape, short_commit};
+use crate::render::{headline, lockdown};
 use crate::report::{Outcome, Progress, Report, Retry, TenantReport, Verdict};
 use crate::tenants::diagnostic::Diagnostic;
 
@@ -157,6 +157,7 @@ pub(super) fn report_summary(
     setting: &Setting,
 ) -> String {
     let summary = [
+        lockdown::section(&report.lockdown),
         course
             .map(|course| followed(report, course))
             .unwrap_or_default(),
@@ -260,6 +261,7 @@ fn framed(title: &str, footer: &str, body: impl FnOnce(usize) -> String) -> Stri
 
 fn plan_body(plan: &Plan, setting: Option<&Setting>, budget: usize) -> String {
     let mut body = [
+        lockdown::section(&plan.lockdown),
         problems(plan.problems(), setting),
         counts_table(plan, setting),
         removals(plan, setting),
@@ -354,7 +356,7 @@ fn counts_table(plan: &Plan, setting: Option<&Setting>) -> String {
     .expect("writing to a string");
     let (changed, held) = (
         tenants.changed + tenants.drifted,
-        tenants.removed + tenants.wrong,
+        tenants.removed + tenants.wrong + tenants.locked_out,
     );
     writeln!(
         table,
@@ -436,7 +438,7 @@ fn wider(plan: &Plan) -> String {
     let mut list = List::within(WIDER);
     for (name, tenant) in &plan.tenants {
         let mut wanted = None;
-        let is_wider = |step: &&Step| step.effect == Effect::Wider && step.hold.is_none();
+        let is_wider = |step: &&Step| step.announces_wider_access();
         for step in tenant.steps.iter().filter(is_wider) {
             list.add(|| {
                 let wanted = wanted.get_or_insert_with(|| tenant.wanted());
@@ -488,7 +490,7 @@ fn order_of_work(plan: &Plan, setting: Option<&Setting>) -> String {
         "When applied"
     };
     format!(
-        "**{when}, each tenant by itself and in this order:** {}.\nA step that fails stops its own tenant only; it is tried again. That Flux on this cluster is locked down is not verified.\n\n",
+        "**{when}, each tenant by itself and in this order:** {}.\nA step that fails stops its own tenant only; it is tried again.\n\n",
         work.join(" → ")
     )
 }
@@ -664,6 +666,7 @@ fn drift(plan: &Plan, setting: Option<&Setting>) -> String {
 
 fn report_body(report: &Report, setting: Option<&Setting>, budget: usize) -> String {
     let body = [
+        lockdown::section(&report.lockdown),
         report_problems(report, setting),
         failures(report, setting),
         holds(report),
@@ -758,8 +761,9 @@ fn holds(report: &Report) -> String {
             *counts.entry(*hold).or_default() += 1;
         }
     }
-    // Said above, with the problem itself.
+    // Said above, with the problem itself and with what Flux lacks.
     counts.remove(&Hold::Problem);
+    counts.remove(&Hold::NotLockedDown);
     if counts.is_empty() {
         return String::new();
     }

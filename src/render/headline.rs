@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::object::Side;
-use crate::plan::{Effect, Hold, Plan, TenantAction, TenantPlan, Verb};
+use crate::plan::{Hold, Plan, TenantAction, TenantPlan, Verb};
 use crate::render::rows::is_memory;
 use crate::render::{about, counted};
 use crate::report::{Progress, Report, TenantReport, Verdict};
@@ -17,6 +17,8 @@ pub(super) struct TenantCounts {
     pub(super) removed: usize,
     /// Held as a whole by something wrong with the entry, whatever it wants.
     pub(super) wrong: usize,
+    /// New, and waiting until Flux is locked down.
+    pub(super) locked_out: usize,
 }
 
 /// A plan's objects on one side; the `Tenant` objects are bookkeeping and not counted.
@@ -39,6 +41,7 @@ pub(super) fn tenants(plan: &Plan) -> TenantCounts {
     for tenant in plan.tenants.values() {
         *match tenant.action {
             _ if !tenant.problems.is_empty() => &mut counts.wrong,
+            _ if tenant.is_locked_out() => &mut counts.locked_out,
             TenantAction::Add => &mut counts.added,
             TenantAction::Change => &mut counts.changed,
             TenantAction::Remove => &mut counts.removed,
@@ -65,16 +68,16 @@ pub(super) fn objects(plan: &Plan, side: Side) -> ObjectCounts {
     counts
 }
 
-/// The steps that widen somebody's access and are not held.
+/// The steps that widen somebody's access, as the plan announces them.
 pub(super) fn widening(plan: &Plan) -> usize {
     plan.steps()
-        .filter(|(_, step)| step.effect == Effect::Wider && step.hold.is_none())
+        .filter(|(_, step)| step.announces_wider_access())
         .count()
 }
 
-/// Steps that wait for a person, beside whole removals and tenants with a problem.
+/// Steps that wait for a person, beside whole removals, tenants with a problem and tenants that are locked out.
 fn held_changes(tenant: &TenantPlan) -> usize {
-    let counts = tenant.action != TenantAction::Remove;
+    let counts = tenant.action != TenantAction::Remove && !tenant.is_locked_out();
     let held = tenant
         .steps
         .iter()
@@ -141,6 +144,17 @@ fn parts(plan: &Plan) -> Vec<Part> {
     };
     let wrong = format!("{} held by a problem", counted(counts.wrong, "tenant"));
     say("❗", counts.wrong, wrong);
+    let waits = if counts.locked_out == 1 {
+        "waits"
+    } else {
+        "wait"
+    };
+    let locked_out = counted(counts.locked_out, "tenant");
+    say(
+        "⛔",
+        counts.locked_out,
+        format!("{locked_out} {waits} for Flux's lockdown"),
+    );
     say(
         "⛔",
         counts.removed,
@@ -211,11 +225,25 @@ pub(super) fn of_report(report: &Report) -> String {
             also(applied, "applied")
         ),
         Verdict::Held => format!(
-            "Held: {}, for a person to decide{}",
+            "Held: {}, {}{}",
             of_all(held),
+            what_decides(report),
             also(applied, "applied")
         ),
         Verdict::Applied => format!("Applied: {}", applied_words(report)),
+    }
+}
+
+/// Whose word is waited for.
+fn what_decides(report: &Report) -> &'static str {
+    let mut held = report
+        .tenants
+        .values()
+        .filter(|tenant| tenant.verdict() == Verdict::Held);
+    if held.all(TenantReport::is_locked_out) {
+        "until Flux is locked down"
+    } else {
+        "for a person to decide"
     }
 }
 
@@ -249,9 +277,12 @@ pub(super) fn applied_words(report: &Report) -> String {
     }
 }
 
+const LOCKED_OUT: &str = "waits for Flux's lockdown";
+
 pub(super) fn outcome_word(tenant: &TenantReport) -> (&'static str, &'static str) {
     match (tenant.verdict(), tenant.action) {
         _ if !tenant.problems.is_empty() => ("❗", "held by a problem"),
+        _ if tenant.is_locked_out() => ("⛔", LOCKED_OUT),
         (Verdict::Failed, _) => ("❌", "failed"),
         (Verdict::Held, TenantAction::Remove) => ("⛔", "held removal"),
         (Verdict::Held, _) => ("⛔", "held in part"),
@@ -265,6 +296,7 @@ pub(super) fn outcome_word(tenant: &TenantReport) -> (&'static str, &'static str
 pub(super) fn action_word(tenant: &TenantPlan) -> (&'static str, &'static str) {
     match tenant.action {
         _ if !tenant.problems.is_empty() => ("❗", "held by a problem"),
+        _ if tenant.is_locked_out() => ("⛔", LOCKED_OUT),
         TenantAction::Remove => ("⛔", "held removal"),
         TenantAction::Add => ("➕", "add"),
         TenantAction::Change => ("✏️", "change"),

@@ -3,12 +3,13 @@
 //! ```json
 //! {"format": 1, "fingerprint": "<64 hex digits>", "changes": true,
 //!  "unchanged": {"tenants": 0, "github": 0, "cluster": 0},
+//!  "lockdown": {"policy": "require|require-once-more|warn", "gaps": [{"message": "…", "help": "…"}], "unready": ["…"]},
 //!  "tenants": [{"name": "…", "action": "add|change|remove|drift",
 //!    "problems": [{"message": "…", "help": "…"}],
 //!    "facts": {"inventory": 41, "lastPush": "2026-11-23T09:00:00Z", "openPulls": 3},
 //!    "steps": [{"object": "Namespace ai", "side": "github|cluster", "verb": "create|adopt|update|remove",
 //!      "cause": "requested|drift", "effect": "harmless|wider|narrower|removal",
-//!      "hold": "removal|narrower|not-named|unannounced|problem",
+//!      "hold": "removal|narrower|not-named|unannounced|not-locked-down|problem",
 //!      "to": {…}, "fields": [{"path": "…", "before": …, "after": …}]}]}]}
 //! ```
 //! What is not known or does not apply is left out (`help`, `hold`, `to`, each fact). A report has `verdict`
@@ -22,6 +23,7 @@ use crate::names::TenantName;
 use crate::object::Side;
 use crate::observed::{Facts, Problem};
 use crate::plan::{Change, Plan, Step, TenantAction, fingerprint};
+use crate::render::lockdown;
 use crate::report::{Outcome, Report, Retry};
 
 const FORMAT: u8 = 1;
@@ -44,6 +46,7 @@ pub fn of_plan(plan: &Plan) -> Value {
         "fingerprint": fingerprint::of_plan(plan),
         "changes": !plan.is_empty(),
         "unchanged": plan.unchanged,
+        "lockdown": lockdown::json(&plan.lockdown),
         "tenants": tenants.collect::<Vec<_>>(),
     })
 }
@@ -67,6 +70,7 @@ pub fn of_report(report: &Report) -> Value {
         "format": FORMAT,
         "verdict": report.verdict(),
         "unchanged": report.unchanged,
+        "lockdown": lockdown::json(&report.lockdown),
         "tenants": tenants.collect::<Vec<_>>(),
     })
 }

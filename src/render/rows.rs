@@ -338,6 +338,7 @@ fn reason(hold: Hold) -> Option<&'static str> {
         Hold::Narrower => Some("stays: no right is narrowed yet"),
         Hold::NotNamed => Some("stays: the file does not name it"),
         Hold::Unannounced => Some("waits: no plan comment announced this wider access"),
+        Hold::NotLockedDown => Some("waits: Flux is not locked down"),
     }
 }
 
@@ -348,6 +349,7 @@ pub(super) fn hold_words(hold: Hold) -> &'static str {
         Hold::Narrower => "less access than before; no right is narrowed yet",
         Hold::NotNamed => "not named by the file; nothing is revoked yet",
         Hold::Unannounced => "wider access that no plan comment announced",
+        Hold::NotLockedDown => "access to a cluster whose Flux is not locked down",
         Hold::Problem => "something is wrong with the entry",
     }
 }
@@ -363,6 +365,7 @@ pub(super) fn way_out(hold: Hold) -> &'static str {
         Hold::Unannounced => {
             "Wider access needs a plan comment first: undo the entry's change, and make it again in a pull request."
         }
+        Hold::NotLockedDown => "It is done by itself once Flux is locked down.",
         Hold::Problem => "Correct the entry, or what the problem names; then it is done.",
     }
 }

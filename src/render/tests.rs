@@ -1,4 +1,5 @@
 mod live;
+mod lockdown;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -134,6 +135,7 @@ fn with_problem() -> Plan {
 fn report_of(plan: Plan, failing: Option<&str>) -> Report {
     let mut report = Report {
         unchanged: plan.unchanged,
+        lockdown: plan.lockdown,
         ..Report::default()
     };
     for (name, tenant) in plan.tenants {

@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 
+use crate::flux::lockdown::Standing;
 use crate::object::Side;
 use crate::observed::{Facts, Problem};
 use crate::plan::{Cause, Plan, fingerprint};
 use crate::render::escape::visible;
-use crate::render::headline;
 use crate::render::rows::{self, Mark, Row};
+use crate::render::{headline, lockdown};
 use crate::report::Report;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,7 @@ pub(super) fn of_plan_until(enough: usize, plan: &Plan, color: Color) -> String 
         text: String::new(),
         color,
     };
+    tree.lockdown(&plan.lockdown);
     for (name, tenant) in &plan.tenants {
         if tree.text.len() > enough {
             return tree.text;
@@ -56,6 +58,7 @@ pub(super) fn of_report_until(enough: usize, report: &Report, color: Color) -> S
         text: String::new(),
         color,
     };
+    tree.lockdown(&report.lockdown);
     for (name, tenant) in &report.tenants {
         if tree.text.len() > enough {
             return tree.text;
@@ -77,6 +80,24 @@ struct Tree {
 }
 
 impl Tree {
+    fn lockdown(&mut self, standing: &Standing) {
+        let lines = lockdown::lines(standing);
+        let mark = match standing {
+            standing if standing.shuts_out() => self.painted("error:", "31"),
+            _ => self.painted("warning:", "33"),
+        };
+        for (index, line) in lines.iter().enumerate() {
+            if index == 0 {
+                self.line(&format!("{mark} {line}"));
+            } else {
+                self.line(line);
+            }
+        }
+        if !lines.is_empty() {
+            self.line("");
+        }
+    }
+
     fn tenant(&mut self, name: &str, word: &str, facts: &Facts) {
         let name = self.painted(&visible(name), "1");
         self.line(&format!("{name}  {word}"));

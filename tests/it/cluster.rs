@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::json;
+use tokio::sync::{Mutex, MutexGuard};
 
 use servers::{
     AUDIT_POLICY, api_server_arguments, controller_arguments, etcd_arguments, free_ports, server,
@@ -32,8 +33,18 @@ const FLUX_CRDS: &str = "TENANTRY_TEST_FLUX_CRDS";
 /// Three seconds are usual; a busy machine takes longer.
 const START_DEADLINE: Duration = Duration::from_secs(90);
 
-static SHARED: LazyLock<Result<Cluster, String>> =
-    LazyLock::new(|| Cluster::start().map_err(|error| format!("{error:#}")));
+type Started = LazyLock<Result<Cluster, String>>;
+
+static SHARED: Started = LazyLock::new(started);
+
+/// For stories that change what belongs to the whole cluster, one after the other.
+static LENT: Started = LazyLock::new(started);
+
+static TURN: Mutex<()> = Mutex::const_new(());
+
+fn started() -> Result<Cluster, String> {
+    Cluster::start().map_err(|error| format!("{error:#}"))
+}
 
 /// A running API server with Flux's two kinds installed.
 pub(crate) struct Cluster {
@@ -49,7 +60,11 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// The server of this test process, started by whoever asks first.
     pub(crate) fn shared() -> &'static Self {
-        match &*SHARED {
+        Self::of(&SHARED)
+    }
+
+    fn of(server: &'static Started) -> &'static Self {
+        match &**server {
             Ok(cluster) => cluster,
             Err(error) => panic!(
                 "no Kubernetes API server to test against: {error}\nhint: {SKIP}=1 leaves these tests out"
@@ -59,17 +74,16 @@ impl Cluster {
 
     /// None, and a line on stderr that says so, where the environment asks to skip.
     pub(crate) fn shared_or_skip() -> Option<&'static Self> {
-        if env::var_os(SKIP).is_none_or(|value| value != "1") {
-            return Some(Self::shared());
+        (!is_skipped()).then(Self::shared)
+    }
+
+    /// A server that nobody else has meanwhile: it is given back with the turn. What earlier stories left is there.
+    pub(crate) async fn lent_or_skip() -> Option<(&'static Self, MutexGuard<'static, ()>)> {
+        if is_skipped() {
+            return None;
         }
-        let current = thread::current();
-        let test = current.name().unwrap_or("a test");
-        // Not `eprintln!`: the harness shows that only for tests that fail.
-        let line = format!("skipped, because {SKIP}=1: {test} (needs a Kubernetes API server)\n");
-        io::stderr()
-            .write_all(line.as_bytes())
-            .expect("stderr is open");
-        None
+        let turn = TURN.lock().await;
+        Some((Self::of(&LENT), turn))
     }
 
     /// `https://127.0.0.1:<port>`.
@@ -299,6 +313,21 @@ impl Cluster {
         }
         Ok(String::from_utf8(output.stdout)?)
     }
+}
+
+/// Whether the environment asks to leave out what needs an API server; then a line on stderr says so.
+fn is_skipped() -> bool {
+    if env::var_os(SKIP).is_none_or(|value| value != "1") {
+        return false;
+    }
+    let current = thread::current();
+    let test = current.name().unwrap_or("a test");
+    // Not `eprintln!`: the harness shows that only for tests that fail.
+    let line = format!("skipped, because {SKIP}=1: {test} (needs a Kubernetes API server)\n");
+    io::stderr()
+        .write_all(line.as_bytes())
+        .expect("stderr is open");
+    true
 }
 
 /// Asks `tests/apiserver`, which builds the programs the first time; that takes minutes.

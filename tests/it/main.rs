@@ -1,8 +1,11 @@
-//! The stories: the app against the embedded GitHub and a real Kubernetes API server.
+//! The stories: the app against the embedded GitHub and a real Kubernetes API server, or the embedded one.
 
 mod cluster;
 mod cluster_works;
 mod contract;
+mod controllers;
+mod demo;
+mod embedded;
 mod flux;
 mod http;
 mod support;
@@ -12,7 +15,9 @@ mod command;
 mod faults;
 mod held;
 mod live;
+mod lockdown;
 mod merge;
+mod open_pulls;
 mod pace;
 mod pull_request;
 mod queue;

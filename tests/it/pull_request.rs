@@ -369,7 +369,7 @@ async fn the_comment_of_one_new_tenant_is_what_one_would_like_to_read() {
     | Cluster objects | 14 | 0 | 0 | 0 |
 
     **On merge, each tenant by itself and in this order:** 2 Namespaces → 1 ResourceQuota → 2 NetworkPolicies → 2 ServiceAccounts → 4 RoleBindings → 1 repository → 1 team permission → 1 Secret → 1 deploy key → 1 GitRepository → 1 Kustomization.
-    A step that fails stops its own tenant only; it is tried again. That Flux on this cluster is locked down is not verified.
+    A step that fails stops its own tenant only; it is tried again.
 
     <details><summary>➕ add <b><code>shop</code></b> · GitHub 3 · cluster 14 · line 3</summary>
 

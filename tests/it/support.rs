@@ -1,7 +1,7 @@
 //! A world to tell a story in: an organisation with a control repo on the embedded GitHub, the real API server, and the
 //! app, which talks to both over HTTP as its own ServiceAccount.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -20,6 +20,7 @@ use tenantry::serve::{self, App, Parts};
 
 use crate::cluster::Cluster;
 use crate::contract::Contract;
+use crate::controllers;
 use crate::flux::Flux;
 
 /// Longer than anything in a story takes.
@@ -53,13 +54,18 @@ impl World {
     /// An organisation with teams, the App installed, and a control repo that holds this file. `%` in texts stands for
     /// this world's own suffix. Nothing without an API server, if that is allowed.
     pub(crate) async fn new(file: &str) -> Option<Self> {
-        Self::begin(file, Played::AtOnce).await
+        let cluster = Cluster::shared_or_skip()?;
+        installed_once(cluster);
+        Some(Self::begin(cluster, file, Played::AtOnce).await)
     }
 
-    async fn begin(file: &str, flux: Played) -> Option<Self> {
+    /// The same on a cluster of the story's own, in which the App is installed.
+    pub(crate) async fn on(cluster: &'static Cluster, file: &str) -> Self {
+        Self::begin(cluster, file, Played::AtOnce).await
+    }
+
+    async fn begin(cluster: &'static Cluster, file: &str, flux: Played) -> Self {
         static WORLDS: AtomicU32 = AtomicU32::new(1);
-        let cluster = Cluster::shared_or_skip()?;
-        installed(cluster);
         let github = Arc::new(GitHub::start().await);
         github.set_merge_delay(Duration::from_millis(20));
         let number = WORLDS.fetch_add(1, Ordering::Relaxed);
@@ -88,20 +94,19 @@ impl World {
         world
             .check(&tip.expect("it was furnished"), "tenantry/apply")
             .await;
-        Some(world)
+        world
     }
 
     /// The same where the story plays Flux itself.
     pub(crate) async fn without_flux(file: &str) -> Option<Self> {
-        Self::begin(file, Played::ByTheStory).await
+        let cluster = Cluster::shared_or_skip()?;
+        installed_once(cluster);
+        Some(Self::begin(cluster, file, Played::ByTheStory).await)
     }
 
     /// From now on whatever is to be synced is.
     pub(crate) async fn start_flux(&mut self) {
-        let config = Kubeconfig::from_yaml(&self.cluster.kubeconfig_yaml()).expect("it is whole");
-        let options = KubeConfigOptions::default();
-        let config = kube::Config::from_custom_kubeconfig(config, &options).await;
-        let config = config.expect("the kubeconfig names a cluster");
+        let config = config(&self.cluster.kubeconfig_yaml()).await;
         self.flux = Some(Flux::start(self.github.clone(), config, self.text("%")));
     }
 
@@ -562,41 +567,53 @@ impl Drop for Runtime {
     }
 }
 
-async fn client(kubeconfig: &str) -> kubernetes::Writer {
-    let config = Kubeconfig::from_yaml(kubeconfig).expect("the cluster's kubeconfig is whole");
-    let options = KubeConfigOptions::default();
-    let config = kube::Config::from_custom_kubeconfig(config, &options).await;
-    let (_, writer) = kubernetes::connect_with(config.expect("the kubeconfig names a cluster"))
-        .expect("a client");
+pub(crate) async fn client(kubeconfig: &str) -> kubernetes::Writer {
+    let (_, writer) = kubernetes::connect_with(config(kubeconfig).await).expect("a client");
     writer
 }
 
-/// What an administrator does once: `kubectl apply -k deploy/`.
-fn installed(cluster: &Cluster) {
+pub(crate) async fn config(kubeconfig: &str) -> kube::Config {
+    let config = Kubeconfig::from_yaml(kubeconfig).expect("the cluster's kubeconfig is whole");
+    let options = KubeConfigOptions::default();
+    let config = kube::Config::from_custom_kubeconfig(config, &options).await;
+    config.expect("the kubeconfig names a cluster")
+}
+
+/// What an administrator does once, on a cluster with a Flux that is locked down.
+fn installed_once(cluster: &Cluster) {
     static INSTALLED: OnceLock<()> = OnceLock::new();
     INSTALLED.get_or_init(|| {
-        let output = cluster.kubectl(&["apply", "-k", "deploy/"]);
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        let args = [
-            "wait",
-            "--for=condition=Established",
-            "crd/tenants.tenantry.dev",
-            "--timeout=30s",
-        ];
-        assert!(
-            cluster.kubectl(&args).status.success(),
-            "the Tenant kind is served"
-        );
+        controllers::lock_down(cluster);
+        install(cluster);
     });
+}
+
+/// What an administrator does once Flux is there: `kubectl apply -k deploy/`.
+pub(crate) fn install(cluster: &Cluster) {
+    let output = cluster.kubectl(&["apply", "-k", "deploy/"]);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let args = [
+        "wait",
+        "--for=condition=Established",
+        "crd/tenants.tenantry.dev",
+        "--timeout=30s",
+    ];
+    assert!(
+        cluster.kubectl(&args).status.success(),
+        "the Tenant kind is served"
+    );
 }
 
 /// As the app's own ServiceAccount.
 fn kubeconfig(cluster: &Cluster) -> String {
-    static TOKEN: OnceLock<String> = OnceLock::new();
-    let token = TOKEN.get_or_init(|| cluster.service_account_token("tenantry-system", "tenantry"));
+    static TOKENS: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
+    let mut tokens = TOKENS.lock().expect("nobody panics with the tokens");
+    let token = tokens
+        .entry(cluster.url().to_owned())
+        .or_insert_with(|| cluster.service_account_token("tenantry-system", "tenantry"));
     cluster.kubeconfig_for(token)
 }

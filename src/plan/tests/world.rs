@@ -170,6 +170,16 @@ impl World {
         *manifest.pointer_mut(pointer).expect("the field is there") = value;
     }
 
+    /// Somebody removes an object by hand.
+    pub(crate) fn take(&mut self, kind: Kind, namespace: &str, name: &str) {
+        let id = ManifestId {
+            kind,
+            namespace: Some(namespace.to_owned()),
+            name: name.to_owned(),
+        };
+        self.manifests.remove(&id).expect("it is there");
+    }
+
     pub(crate) fn lose_secret(&mut self, namespace: &str) {
         self.secrets.remove(namespace);
         self.entries
