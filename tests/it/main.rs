@@ -13,6 +13,7 @@ mod command;
 mod faults;
 mod held;
 mod merge;
+mod open_pulls;
 mod pace;
 mod pull_request;
 mod queue;
