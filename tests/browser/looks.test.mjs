@@ -19,7 +19,8 @@ let browser;
 const pages = new Map();
 
 before(async () => {
-  [demo, browser] = await Promise.all([startDemo(), startBrowser()]);
+  demo = await startDemo();
+  browser = await startBrowser();
   if (FOLDER) await mkdir(FOLDER, { recursive: true });
   const { page, go, end } = await person(browser, demo.url);
   await go("/");
@@ -48,8 +49,8 @@ before(async () => {
 });
 
 after(async () => {
-  await browser.close();
-  await demo.stop();
+  await browser?.close();
+  await demo?.stop();
 });
 
 for (const colorScheme of THEMES) {
