@@ -67,6 +67,8 @@ async fn pull_request(stage: &Stage, teller: &mut Teller<'_>) -> anyhow::Result<
     teller.gap()?;
     // The branch alone is planned, too: what is said of the pull request is its comment.
     let comment = commented(stage, number).await?;
+    // A check that is begun again meanwhile would hold the merge back.
+    stage.app().idle().await;
     let check = concluded(stage, &head, PLAN_CHECK).await?;
     teller.check(&check)?;
     teller.step(&format!(

@@ -9,12 +9,13 @@ let demo;
 let browser;
 
 before(async () => {
-  [demo, browser] = await Promise.all([startDemo(), startBrowser()]);
+  demo = await startDemo();
+  browser = await startBrowser();
 });
 
 after(async () => {
-  await browser.close();
-  await demo.stop();
+  await browser?.close();
+  await demo?.stop();
 });
 
 /** Somebody at work, until the end of the work. */
@@ -33,6 +34,80 @@ async function merged(page) {
   await page.getByRole("status").getByText("Merged", { exact: true }).waitFor();
   await page.locator(".merge li", { hasText: "tenantry/apply" }).getByText("passed").waitFor();
 }
+
+test("the control repo shows its file by line, its pull requests and its commits", () =>
+  at(async (page, go) => {
+    await go("/");
+    const lines = await page.locator(".numbered .line").allInnerTexts();
+    assert.equal(lines.filter((line) => /^- name: (payments|storefront|ai-team)\s*$/.test(line)).length, 3, lines.join(""));
+    const third = page.locator(".numbered .line").nth(2);
+    assert.match(await third.evaluate((line) => getComputedStyle(line, "::before").content), /^counter\(line\)$/);
+    assert.equal(await third.getAttribute("id"), "L3");
+    const pulls = page.locator("section", { has: page.getByRole("heading", { name: "Pull requests" }) });
+    assert.match(await pulls.innerText(), /Merged and closed\s+Add ai-team\s+#1\s+Merged[\s\S]*tenantry\/plan\s+passed/);
+    const commits = page.locator("section", { has: page.getByRole("heading", { name: "Commits" }) });
+    assert.match(await commits.locator("li").first().innerText(), /Merge pull request #1[\s\S]*[0-9a-f]{7}[\s\S]*tenantry\/apply\s+passed/);
+    await page.getByRole("button", { name: /Misspell a team/ }).click();
+    const pull = page.url();
+    await go("/");
+    assert.match(await pulls.innerText(), /^Pull requests\s+Open\s+Give access to /);
+    await page.goto(pull);
+    await page.getByRole("button", { name: "Close without a merge" }).click();
+    await page.getByRole("button", { name: "Reopen" }).click();
+    await page.getByRole("button", { name: "Close without a merge" }).click();
+    await page.getByText("Closed without a merge.").waitFor();
+    const told = await page.locator(".timeline .event").allInnerTexts();
+    const deeds = told.map((one) => one.match(/ (closed this|opened this again) /)?.[1]).filter(Boolean);
+    assert.deepEqual(deeds, ["closed this", "opened this again", "closed this"]);
+  }));
+
+test("a comment speaks GitHub's dialect, and can do no harm", () =>
+  at(async (page, go) => {
+    const text = [
+      "| left | right |\n|:--|--:|\n| one | two |",
+      "> [!WARNING]\n> Mind the step",
+      "<details><summary>More of it</summary>\n\nWhat was hidden\n\n</details>",
+      "```diff\n+ new\n- old\n```",
+      "<script>document.title = 'taken'</script><img src=x onerror=\"document.title = 'taken'\">",
+      '<form action="/try/outage"><button>A trap</button></form><iframe src="/"></iframe><b onclick="x()" style="color: red">bold</b>',
+      "[bad](javascript:document.title='taken')",
+    ].join("\n\n");
+    await go("/pulls/1");
+    await page.getByLabel("Comment").fill(text);
+    await page.getByRole("button", { name: "Comment" }).click();
+    const comment = page.locator(".timeline article", { hasText: "Mind the step" });
+    await comment.waitFor();
+    assert.equal(await comment.getByRole("cell", { name: "two" }).evaluate((cell) => getComputedStyle(cell).textAlign), "right");
+    assert.equal(await comment.locator(".markdown-alert-warning .markdown-alert-title").innerText(), "Warning");
+    assert(await comment.getByText("What was hidden").isHidden());
+    await comment.getByText("More of it").click();
+    assert(await comment.getByText("What was hidden").isVisible());
+    const colour = (name) => comment.locator(`pre .${name}`).evaluate((part) => getComputedStyle(part).color);
+    assert.notEqual(await colour("added"), await colour("removed"));
+    const harm = "script, img, iframe, form, button, [onclick], [onerror], [style], [href^=javascript]";
+    assert.equal(await comment.locator(harm).count(), 0, await comment.innerHTML());
+    assert.notEqual(await page.title(), "taken");
+  }));
+
+test("the organization shows who may do what, and a delivery what was sent and answered", () =>
+  at(async (page, go) => {
+    await go("/organization");
+    const repository = await page.locator("#repository-payments-workspace").innerText();
+    assert.match(repository, /private[\s\S]*payments\s+maintain[\s\S]*deploy key ssh-ed25519\s+read-only/);
+    const team = page.locator("#team-billing-team");
+    await team.getByText("1 repository").click();
+    assert.match(await team.innerText(), /ai-team-workspace\s+push/);
+    await go("/webhooks");
+    await page.getByRole("link", { name: "pull_request opened" }).first().click();
+    const request = await page.getByRole("group", { name: "Headers of the request" }).innerText();
+    assert.match(request, /x-github-event: pull_request\n[\s\S]*x-hub-signature-256: sha256=[0-9a-f]{64}/);
+    const payload = JSON.parse(await page.getByRole("group", { name: "Payload of the request" }).innerText());
+    assert.equal(payload.action, "opened");
+    await page.getByRole("button", { name: "Redeliver" }).click();
+    const again = page.locator("li", { hasText: "sent again" }).first();
+    await again.getByText("202 OK").waitFor();
+    assert.match(await again.innerText(), /pull_request opened/);
+  }));
 
 test("a mistake is shown at its line, mended by another commit, planned, merged, and seen on both sides", () =>
   at(async (page, go) => {

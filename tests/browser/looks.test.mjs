@@ -19,7 +19,8 @@ let browser;
 const pages = new Map();
 
 before(async () => {
-  [demo, browser] = await Promise.all([startDemo(), startBrowser()]);
+  demo = await startDemo();
+  browser = await startBrowser();
   if (FOLDER) await mkdir(FOLDER, { recursive: true });
   const { page, go, end } = await person(browser, demo.url);
   await go("/");
@@ -48,8 +49,8 @@ before(async () => {
 });
 
 after(async () => {
-  await browser.close();
-  await demo.stop();
+  await browser?.close();
+  await demo?.stop();
 });
 
 for (const colorScheme of THEMES) {
@@ -93,20 +94,24 @@ test("a missing page says so", async () => {
 
 test("the pictures of the README", { skip: FOLDER ? false : "TENANTRY_TEST_SCREENSHOTS names no folder" }, async () => {
   for (const colorScheme of THEMES) {
+    const width = 1120;
     const { page, end } = await person(browser, demo.url, {
       colorScheme,
-      viewport: { width: 1120, height: 760 },
+      viewport: { width, height: 760 },
       // For the letters: what a desktop has as its own font looks more like Inter than like a server's last resort.
       bypassCSP: true,
     });
-    for (const [picture, name] of [
-      ["demo-pull-request", "pull"],
-      ["demo-cluster", "cluster"],
+    for (const [picture, name, last] of [
+      ["demo-pull-request", "pull", page.locator(".timeline article").last()],
+      ["demo-cluster", "cluster", page.locator("section.tenant").first()],
     ]) {
       await page.goto(pages.get(name).replace(/\?.*/, ""));
       await page.addStyleTag({ content: "body { font-family: Inter, sans-serif }" });
       await page.evaluate(() => document.fonts.ready);
-      await page.screenshot({ path: join(FOLDER, `${picture}-${colorScheme}.png`) });
+      // As far as what the picture is about, and a margin.
+      const { y, height } = await last.boundingBox();
+      const clip = { x: 0, y: 0, width, height: Math.ceil(y + height) + 16 };
+      await page.screenshot({ path: join(FOLDER, `${picture}-${colorScheme}.png`), fullPage: true, clip });
     }
     await end();
   }

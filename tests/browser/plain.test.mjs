@@ -8,12 +8,13 @@ let demo;
 let browser;
 
 before(async () => {
-  [demo, browser] = await Promise.all([startDemo(), startBrowser()]);
+  demo = await startDemo();
+  browser = await startBrowser();
 });
 
 after(async () => {
-  await browser.close();
-  await demo.stop();
+  await browser?.close();
+  await demo?.stop();
 });
 
 /** Reloads until the text is there, as one does. */

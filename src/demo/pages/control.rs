@@ -149,7 +149,7 @@ fn commits_shown(commits: &[Checked<Commit>]) -> Markup {
                 @for commit in commits {
                     @let text = &commit.thing.commit;
                     li id={ "commit-" (short(&commit.thing.sha)) } {
-                        p class="name" { (icon(Icon::Commit)) (first_line(&text.message)) }
+                        p class="name" { (icon(Icon::Commit)) span { (first_line(&text.message)) } }
                         p class="facts" {
                             code { (short(&commit.thing.sha)) }
                             span class="quiet" { (text.author.name) ", " (time(&text.committer.date)) }
