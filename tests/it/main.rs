@@ -7,6 +7,7 @@ mod demo;
 mod embedded;
 mod http;
 mod support;
+mod two_clusters;
 
 mod cli;
 mod command;
