@@ -21,6 +21,8 @@ pub(super) fn blank(resource: &Resource, object: &mut Value) {
     }
     match resource.kind.as_str() {
         "Secret" | "ConfigMap" | "ServiceAccount" | "Role" | "ClusterRole" | "Event" => {}
+        // Nobody owns the finalizer that every namespace has.
+        "Namespace" => object["spec"] = json!({ "finalizers": ["kubernetes"] }),
         "RoleBinding" | "ClusterRoleBinding" => object["roleRef"] = json!({}),
         "NetworkPolicy" => object["spec"] = json!({ "podSelector": {} }),
         "Deployment" => {
@@ -164,8 +166,7 @@ pub(super) fn verify(order: &Order, live: Option<&Value>, object: &Value) -> Vec
     }
     match resource.kind.as_str() {
         "RoleBinding" | "ClusterRoleBinding" => {
-            if let Some(live) = live.filter(|live| live["roleRef"] != object["roleRef"]) {
-                let _ = live;
+            if live.is_some_and(|live| live["roleRef"] != object["roleRef"]) {
                 causes.push(Cause::invalid(
                     "roleRef",
                     &object["roleRef"],

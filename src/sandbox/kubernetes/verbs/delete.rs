@@ -46,14 +46,14 @@ pub(in super::super) fn delete(
     let old = old.ok_or_else(|| Refusal::not_found(resource, &order.name))?;
     let mut object = old.bare(resource);
     let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
-    let refused = |what: &str, wanted: &str, found: &str| {
+    let refused = |what: &str, wanted: &str, found: &str, perhaps: &str| {
         let detail = format!(
-            "Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}"
+            "the {what} in the precondition ({wanted}) does not match the {what} in record ({found}). The object might have been {perhaps}"
         );
-        Err(Refusal::conflict(resource, &order.name, &detail))
+        Err(Refusal::failed_precondition(resource, &order.name, &detail))
     };
     if let Some(wanted) = deletion.uid.as_deref().filter(|wanted| *wanted != uid) {
-        return refused("UID", wanted, uid);
+        return refused("UID", wanted, uid, "deleted and then recreated");
     }
     let revision = old.revision.to_string();
     if let Some(wanted) = deletion
@@ -61,7 +61,7 @@ pub(in super::super) fn delete(
         .as_deref()
         .filter(|wanted| *wanted != revision)
     {
-        return refused("ResourceVersion", wanted, &revision);
+        return refused("ResourceVersion", wanted, &revision, "modified");
     }
     if let Some(detail) = rules::undeletable(resource, &order.name) {
         return Err(Refusal::forbidden(resource, &order.name, detail));

@@ -85,6 +85,12 @@ fn apply(store: &mut Store, order: &Order, config: Value) -> Result<Done, Refusa
     if order.manager.is_empty() {
         return Err(Refusal::without_manager());
     }
+    if config["apiVersion"].is_null() {
+        let expected = order.resource.api_version();
+        return Err(Refusal::bad_request(format!(
+            "Incorrect version specified in apply patch. Specified patch version: , expected: {expected}"
+        )));
+    }
     let mut config = received(order, config)?;
     if !config["metadata"]["managedFields"].is_null() {
         return Err(Refusal::bad_request("metadata.managedFields must be nil"));
