@@ -392,6 +392,33 @@ async fn objects_are_made_replaced_and_patched() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_body_of_the_wrong_shape_is_refused_and_the_embedded_cluster_goes_on() {
+    let cluster = Kubernetes::start().await;
+    let mut side = Side::of(&cluster.kubeconfig()).await;
+    for (path, body) in [
+        (
+            "/api/v1/namespaces",
+            json!({"metadata": {"name": "a", "labels": "b"}}),
+        ),
+        (
+            "/api/v1/namespaces",
+            json!({"metadata": {"name": "a"}, "status": "b"}),
+        ),
+        (
+            "/api/v1/namespaces/default/secrets",
+            json!({"metadata": {"name": "a"}, "data": "b", "stringData": {"c": "d"}}),
+        ),
+        ("/api/v1/namespaces", json!([])),
+    ] {
+        let answer = side
+            .ask("POST", path, "application/json", &body.to_string())
+            .await;
+        assert_eq!(answer.status, 400, "{path} {body}: {}", answer.body);
+    }
+    cluster.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_deletion_is_held_by_preconditions_and_finalizers() {
     let Some(mut both) = Both::start().await else {
         return;

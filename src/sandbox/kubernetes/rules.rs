@@ -89,7 +89,10 @@ fn binding(object: &mut Value) {
     }
     let subjects = object.get_mut("subjects").and_then(Value::as_array_mut);
     for subject in subjects.into_iter().flatten() {
-        if subject["apiGroup"].is_null() && subject["kind"] != "ServiceAccount" {
+        if subject.is_object()
+            && subject["apiGroup"].is_null()
+            && subject["kind"] != "ServiceAccount"
+        {
             subject["apiGroup"] = json!(RBAC);
         }
     }
@@ -115,7 +118,7 @@ fn network_policy(object: &mut Value) {
         for rule in rules.into_iter().flatten() {
             let ports = rule.get_mut("ports").and_then(Value::as_array_mut);
             for port in ports.into_iter().flatten() {
-                if port["protocol"].is_null() {
+                if port.is_object() && port["protocol"].is_null() {
                     port["protocol"] = json!("TCP");
                 }
             }
@@ -125,6 +128,10 @@ fn network_policy(object: &mut Value) {
 
 fn definition(live: Option<&Value>, object: &mut Value) {
     let names = &mut object["spec"]["names"];
+    if !names.is_object() {
+        // Where such a definition serves a version it is refused when its kind is declared.
+        *names = json!({});
+    }
     let kind = names["kind"].as_str().unwrap_or_default().to_owned();
     if names["singular"].is_null() {
         names["singular"] = json!(kind.to_lowercase());
