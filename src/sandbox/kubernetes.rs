@@ -8,6 +8,11 @@
 //!   ownership.rs     who set which field fields.rs sets of fields   schema.rs what an object may hold
 //!   list.rs watch.rs discovery.rs table.rs selector.rs status.rs names.rs faults.rs log.rs clock.rs
 //! ```
+//!
+//! Left out on purpose: of a built-in kind only the fields that `kinds/builtin.rs` names are known, so unknown fields and
+//! values of another type are taken; messages quote values as JSON, not as Go prints them; a path of a group that nobody
+//! declared is answered by a `Status`, not by plain text; no garbage is collected, so owners and propagation policies have no
+//! effect; nobody is asked who they are, and nothing is forbidden to them.
 
 use std::sync::Arc;
 use std::time::Duration;

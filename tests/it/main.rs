@@ -9,6 +9,7 @@ mod embedded;
 mod flux;
 mod http;
 mod support;
+mod two_clusters;
 
 mod cli;
 mod command;

@@ -11,7 +11,7 @@ use super::path::{self, Path, Place};
 use super::server::{Answer, Hub, success};
 use super::status::Refusal;
 use super::table::{Header, Include, table};
-use super::verbs::{self, Deletion, Done, Order, Patch, Propagation};
+use super::verbs::{self, Deletion, Done, Order, Patch};
 
 /// A request, taken apart.
 pub(super) struct Call<'a> {
@@ -223,20 +223,9 @@ impl Call<'_> {
             self.json_body()?
         };
         let text = |key: &str| options["preconditions"][key].as_str().map(str::to_owned);
-        let propagation = match options["propagationPolicy"].as_str() {
-            Some("Foreground") => Propagation::Foreground,
-            Some("Orphan") => Propagation::Orphan,
-            _ if options["orphanDependents"] == true => Propagation::Orphan,
-            _ => match self.parameter("propagationPolicy") {
-                "Foreground" => Propagation::Foreground,
-                "Orphan" => Propagation::Orphan,
-                _ => Propagation::Background,
-            },
-        };
         let deletion = Deletion {
             uid: text("uid"),
             revision: text("resourceVersion"),
-            propagation,
         };
         let mut order = order.clone();
         order.is_dry_run |= options["dryRun"] == json!(["All"]);

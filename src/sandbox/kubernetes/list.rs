@@ -43,8 +43,11 @@ pub(super) fn list(
     };
     let token = call.parameter("continue");
     if !token.is_empty() {
-        let (revision, after) = read_token(token)
-            .ok_or_else(|| Refusal::bad_request("continue key is not valid: it is not ours"))?;
+        let (revision, after) = read_token(token).ok_or_else(|| {
+            Refusal::bad_request(
+                "invalid continue token: continue key is not valid: it is not ours",
+            )
+        })?;
         reading.at = Some(revision);
         reading.after = Some(after);
     }

@@ -21,6 +21,8 @@ pub(super) fn blank(resource: &Resource, object: &mut Value) {
     }
     match resource.kind.as_str() {
         "Secret" | "ConfigMap" | "ServiceAccount" | "Role" | "ClusterRole" | "Event" => {}
+        // Nobody owns the finalizer that every namespace has.
+        "Namespace" => object["spec"] = json!({ "finalizers": ["kubernetes"] }),
         "RoleBinding" | "ClusterRoleBinding" => object["roleRef"] = json!({}),
         "NetworkPolicy" => object["spec"] = json!({ "podSelector": {} }),
         "Deployment" => {
@@ -87,7 +89,10 @@ fn binding(object: &mut Value) {
     }
     let subjects = object.get_mut("subjects").and_then(Value::as_array_mut);
     for subject in subjects.into_iter().flatten() {
-        if subject["apiGroup"].is_null() && subject["kind"] != "ServiceAccount" {
+        if subject.is_object()
+            && subject["apiGroup"].is_null()
+            && subject["kind"] != "ServiceAccount"
+        {
             subject["apiGroup"] = json!(RBAC);
         }
     }
@@ -113,7 +118,7 @@ fn network_policy(object: &mut Value) {
         for rule in rules.into_iter().flatten() {
             let ports = rule.get_mut("ports").and_then(Value::as_array_mut);
             for port in ports.into_iter().flatten() {
-                if port["protocol"].is_null() {
+                if port.is_object() && port["protocol"].is_null() {
                     port["protocol"] = json!("TCP");
                 }
             }
@@ -123,6 +128,10 @@ fn network_policy(object: &mut Value) {
 
 fn definition(live: Option<&Value>, object: &mut Value) {
     let names = &mut object["spec"]["names"];
+    if !names.is_object() {
+        // Where such a definition serves a version it is refused when its kind is declared.
+        *names = json!({});
+    }
     let kind = names["kind"].as_str().unwrap_or_default().to_owned();
     if names["singular"].is_null() {
         names["singular"] = json!(kind.to_lowercase());
@@ -164,8 +173,7 @@ pub(super) fn verify(order: &Order, live: Option<&Value>, object: &Value) -> Vec
     }
     match resource.kind.as_str() {
         "RoleBinding" | "ClusterRoleBinding" => {
-            if let Some(live) = live.filter(|live| live["roleRef"] != object["roleRef"]) {
-                let _ = live;
+            if live.is_some_and(|live| live["roleRef"] != object["roleRef"]) {
                 causes.push(Cause::invalid(
                     "roleRef",
                     &object["roleRef"],

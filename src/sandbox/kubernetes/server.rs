@@ -17,7 +17,7 @@ use super::faults::Faults;
 use super::log::Log;
 use super::status::Refusal;
 use super::store::Store;
-use super::verbs::{collect_garbage, release};
+use super::verbs::release;
 
 /// The largest request body, in bytes.
 const LARGEST_BODY: usize = 3 * 1024 * 1024;
@@ -101,10 +101,7 @@ impl Hub {
         while changes.changed().await.is_ok() {
             let pause = self.lock().ending;
             tokio::time::sleep(pause).await;
-            self.with(|store| {
-                release(store, clock::now());
-                collect_garbage(store, clock::now());
-            });
+            self.with(|store| release(store, clock::now()));
         }
     }
 }

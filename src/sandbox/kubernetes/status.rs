@@ -123,6 +123,25 @@ impl Refusal {
         Self::new(409, "Conflict", message).about(resource, name)
     }
 
+    /// The object is not the one that is to be deleted; the API calls it by its kind here.
+    pub(super) fn failed_precondition(resource: &Resource, name: &str, detail: &str) -> Self {
+        let kind = resource.qualified_kind();
+        let message = format!("Operation cannot be fulfilled on {kind} {name:?}: {detail}");
+        let mut refusal = Self::new(409, "Conflict", message).about(resource, name);
+        if let Some(details) = &mut refusal.details {
+            details["kind"] = json!(resource.kind);
+        }
+        refusal
+    }
+
+    /// A JSON patch does not fit the object; the API does not say where.
+    pub(super) fn unfit_patch() -> Self {
+        let message = "the server rejected our request due to an error in our request";
+        let mut refusal = Self::new(422, "Invalid", message);
+        refusal.details = Some(json!({}));
+        refusal
+    }
+
     /// Another manager owns fields that an apply wants to change.
     pub(super) fn apply_conflict(causes: &[Cause], text: &str) -> Self {
         let count = causes.len();
@@ -171,11 +190,11 @@ impl Refusal {
         Self::new(410, "Expired", message)
     }
 
-    pub(super) fn unsupported_media_type(given: &str) -> Self {
-        let message = format!(
-            "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml; not `{given}`"
-        );
-        Self::new(415, "UnsupportedMediaType", message)
+    pub(super) fn unsupported_media_type() -> Self {
+        let message = "415: Unsupported Media Type";
+        let mut refusal = Self::new(415, "UnsupportedMediaType", message);
+        refusal.details = Some(json!({}));
+        refusal
     }
 
     pub(super) fn method_not_allowed() -> Self {

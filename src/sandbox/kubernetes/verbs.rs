@@ -12,7 +12,7 @@ use super::kinds::Resource;
 use super::object::Stored;
 use super::ownership::Writer;
 
-pub(super) use delete::{Deletion, Propagation, collect_garbage, delete, release};
+pub(super) use delete::{Deletion, delete, release};
 pub(super) use patch::{Patch, yaml};
 pub(super) use write::{create, patch, replace};
 

@@ -1,6 +1,6 @@
 //! Deleting objects: preconditions, finalizers, owners.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -10,30 +10,14 @@ use super::super::object::{Stored, metadata, split};
 use super::super::status::Refusal;
 use super::super::store::{Reading, Store};
 use super::super::{clock, rules};
-use super::{Done, Order};
+use super::Order;
 
 /// How an object is to be deleted.
 #[derive(Clone, Debug, Default)]
 pub(in super::super) struct Deletion {
     pub(in super::super) uid: Option<String>,
     pub(in super::super) revision: Option<String>,
-    pub(in super::super) propagation: Propagation,
 }
-
-/// What becomes of the objects that it owns.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in super::super) enum Propagation {
-    /// They are deleted behind it.
-    #[default]
-    Background,
-    /// They are deleted before it.
-    Foreground,
-    /// They stay, without an owner.
-    Orphan,
-}
-
-const FOREGROUND: &str = "foregroundDeletion";
-const ORPHAN: &str = "orphan";
 
 /// Deletes an object, or marks it where a finalizer holds it. 200 says that it is gone.
 pub(in super::super) fn delete(
@@ -46,14 +30,14 @@ pub(in super::super) fn delete(
     let old = old.ok_or_else(|| Refusal::not_found(resource, &order.name))?;
     let mut object = old.bare(resource);
     let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
-    let refused = |what: &str, wanted: &str, found: &str| {
+    let refused = |what: &str, wanted: &str, found: &str, perhaps: &str| {
         let detail = format!(
-            "Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}"
+            "the {what} in the precondition ({wanted}) does not match the {what} in record ({found}). The object might have been {perhaps}"
         );
-        Err(Refusal::conflict(resource, &order.name, &detail))
+        Err(Refusal::failed_precondition(resource, &order.name, &detail))
     };
     if let Some(wanted) = deletion.uid.as_deref().filter(|wanted| *wanted != uid) {
-        return refused("UID", wanted, uid);
+        return refused("UID", wanted, uid, "deleted and then recreated");
     }
     let revision = old.revision.to_string();
     if let Some(wanted) = deletion
@@ -61,15 +45,10 @@ pub(in super::super) fn delete(
         .as_deref()
         .filter(|wanted| *wanted != revision)
     {
-        return refused("ResourceVersion", wanted, &revision);
+        return refused("ResourceVersion", wanted, &revision, "modified");
     }
     if let Some(detail) = rules::undeletable(resource, &order.name) {
         return Err(Refusal::forbidden(resource, &order.name, detail));
-    }
-    match deletion.propagation {
-        Propagation::Background => {}
-        Propagation::Foreground => add_finalizer(&mut object, FOREGROUND),
-        Propagation::Orphan => add_finalizer(&mut object, ORPHAN),
     }
     let is_held = rules::is_held(resource, &object);
     if order.is_dry_run {
@@ -112,17 +91,6 @@ pub(in super::super) struct Deleted {
 impl Deleted {
     fn of(object: Arc<Stored>, is_held: bool) -> Self {
         Self { object, is_held }
-    }
-}
-
-fn add_finalizer(object: &mut Value, name: &str) {
-    let finalizers = metadata(object)
-        .entry("finalizers")
-        .or_insert_with(|| json!([]));
-    if let Some(list) = finalizers.as_array_mut()
-        && !list.iter().any(|one| one == name)
-    {
-        list.push(json!(name));
     }
 }
 
@@ -217,20 +185,6 @@ pub(in super::super) fn release(store: &mut Store, now: i64) {
             } else {
                 end(store, &namespaces, &namespace);
             }
-        }
-    }
-}
-
-/// Deletes what has lost all its owners, and lets go of what waits for what it owns.
-pub(in super::super) fn collect_garbage(store: &mut Store, now: i64) {
-    let _ = (store, now, BTreeSet::<String>::new());
-}
-
-impl From<Deleted> for Done {
-    fn from(deleted: Deleted) -> Self {
-        Self {
-            code: 200,
-            object: deleted.object,
         }
     }
 }

@@ -30,7 +30,7 @@ impl Patch {
                 Value::Array(operations) => Ok(Self::Json(operations)),
                 _ => Err(Refusal::bad_request("a JSON patch is a list of operations")),
             },
-            other => Err(Refusal::unsupported_media_type(other)),
+            _ => Err(Refusal::unsupported_media_type()),
         }
     }
 
@@ -41,9 +41,11 @@ impl Patch {
             Self::Merge(patch) => Ok(merged(object, patch)),
             Self::Strategic(patch) => {
                 if let Some(what) = special(patch) {
-                    return Err(Refusal::unsupported_media_type(&format!(
-                        "application/strategic-merge-patch+json with {what}"
-                    )));
+                    return Err(Refusal::new(
+                        415,
+                        "UnsupportedMediaType",
+                        format!("the sandbox takes no strategic merge patch with {what}"),
+                    ));
                 }
                 Ok(merged(object, patch))
             }
@@ -97,12 +99,8 @@ fn special(patch: &Value) -> Option<&'static str> {
 fn operated(object: Value, operation: &Value) -> Result<Value, Refusal> {
     let text = |key: &str| operation[key].as_str().unwrap_or_default();
     let (kind, path) = (text("op"), text("path"));
-    let failed = |detail: &str| {
-        let message = format!("JSON patch: {kind} `{path}`: {detail}");
-        Refusal::new(422, "Invalid", message)
-    };
     let mut object = object;
-    let missing = || failed("there is no such value");
+    let missing = Refusal::unfit_patch;
     match kind {
         "add" => put(&mut object, path, operation["value"].clone(), true).ok_or_else(missing)?,
         "replace" => {
@@ -113,7 +111,7 @@ fn operated(object: Value, operation: &Value) -> Result<Value, Refusal> {
         }
         "test" => {
             if object.pointer(path) != Some(&operation["value"]) {
-                return Err(failed("the value is another one"));
+                return Err(Refusal::unfit_patch());
             }
         }
         "copy" | "move" => {
@@ -125,7 +123,7 @@ fn operated(object: Value, operation: &Value) -> Result<Value, Refusal> {
             };
             put(&mut object, path, value.ok_or_else(missing)?, true).ok_or_else(missing)?;
         }
-        _ => return Err(failed("there is no such operation")),
+        _ => return Err(Refusal::unfit_patch()),
     }
     Ok(object)
 }

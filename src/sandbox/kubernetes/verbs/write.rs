@@ -85,6 +85,12 @@ fn apply(store: &mut Store, order: &Order, config: Value) -> Result<Done, Refusa
     if order.manager.is_empty() {
         return Err(Refusal::without_manager());
     }
+    if config["apiVersion"].is_null() {
+        let expected = order.resource.api_version();
+        return Err(Refusal::bad_request(format!(
+            "Incorrect version specified in apply patch. Specified patch version: , expected: {expected}"
+        )));
+    }
     let mut config = received(order, config)?;
     if !config["metadata"]["managedFields"].is_null() {
         return Err(Refusal::bad_request("metadata.managedFields must be nil"));
@@ -200,6 +206,9 @@ fn received(order: &Order, body: Value) -> Result<Value, Refusal> {
             order.name
         )));
     }
+    for key in ["labels", "annotations"] {
+        expect_map(metadata.get(key), &format!("metadata.{key}"))?;
+    }
     if let Some(namespace) = &order.namespace {
         if !text("namespace").is_empty() && text("namespace") != namespace {
             return Err(Refusal::bad_request("the namespace of the provided object does not match the namespace sent on the request".to_string()));
@@ -211,7 +220,18 @@ fn received(order: &Order, body: Value) -> Result<Value, Refusal> {
     if !order.name.is_empty() {
         metadata.insert("name".to_owned(), json!(order.name));
     }
+    for key in ["spec", "status", "data", "stringData", "roleRef"] {
+        expect_map(object.get(key).filter(|_| !resource.is_custom), key)?;
+    }
     Ok(Value::Object(object))
+}
+
+/// What the kinds' own rules reach into is a map, if it is there.
+fn expect_map(value: Option<&Value>, path: &str) -> Result<(), Refusal> {
+    match value {
+        None | Some(Value::Null | Value::Object(_)) => Ok(()),
+        Some(_) => Err(Refusal::bad_request(format!("{path} is not an object"))),
+    }
 }
 
 /// Whether something new may stand here: its namespace is there and goes on, and its name is free.
