@@ -580,7 +580,7 @@ pub(crate) async fn config(kubeconfig: &str) -> kube::Config {
 }
 
 /// What an administrator does once, on a cluster with a Flux that is locked down.
-fn installed_once(cluster: &Cluster) {
+pub(crate) fn installed_once(cluster: &Cluster) {
     static INSTALLED: OnceLock<()> = OnceLock::new();
     INSTALLED.get_or_init(|| {
         controllers::lock_down(cluster);

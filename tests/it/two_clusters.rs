@@ -48,7 +48,7 @@ impl Both {
     async fn start() -> Option<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let cluster = Cluster::shared_or_skip()?;
-        crate::support::installed(cluster);
+        crate::support::installed_once(cluster);
         let embedded = Kubernetes::start().await;
         for file in [
             "deploy/crd.yaml",

@@ -8,6 +8,7 @@ use super::clock;
 use super::discovery;
 use super::kinds::Resource;
 use super::path::{self, Path, Place};
+use super::reviews;
 use super::server::{Answer, Hub, success};
 use super::status::Refusal;
 use super::table::{Header, Include, table};
@@ -152,6 +153,12 @@ impl Call<'_> {
                     &order,
                     self.hub.with(|store| verbs::create(store, &order, body)),
                 )
+            }
+            "POST" if !resource.is_stored => {
+                let review = self.json_body()?;
+                let state = self.hub.lock();
+                let answered = reviews::answered(&state.store, &resource, review);
+                Ok(Answer::Json(201, answered))
             }
             _ => Err(Refusal::method_not_allowed()),
         }

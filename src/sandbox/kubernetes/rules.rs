@@ -171,17 +171,13 @@ pub(super) fn verify(order: &Order, live: Option<&Value>, object: &Value) -> Vec
         causes.extend(schema::check(object, &resource.schema, ""));
         return causes;
     }
-    match resource.kind.as_str() {
-        "RoleBinding" | "ClusterRoleBinding" => {
-            if live.is_some_and(|live| live["roleRef"] != object["roleRef"]) {
-                causes.push(Cause::invalid(
-                    "roleRef",
-                    &object["roleRef"],
-                    "cannot change roleRef",
-                ));
-            }
-        }
-        _ => {}
+    let is_binding = ["RoleBinding", "ClusterRoleBinding"].contains(&resource.kind.as_str());
+    if is_binding && live.is_some_and(|live| live["roleRef"] != object["roleRef"]) {
+        causes.push(Cause::invalid(
+            "roleRef",
+            &object["roleRef"],
+            "cannot change roleRef",
+        ));
     }
     causes
 }
