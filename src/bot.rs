@@ -25,6 +25,7 @@ use crate::bot::reporting::{Begun, Comments};
 use crate::github::{App, GitHub};
 use crate::kubernetes;
 use crate::names::{FullName, Login};
+use crate::observe;
 use crate::queue::{Next, Queue};
 use crate::webhook::{Delivery, Event, PullRequestChange};
 
@@ -112,7 +113,7 @@ impl Bot {
         }
     }
 
-    /// Turns what GitHub tells into work. Nothing that happens outside a control repo makes any.
+    /// Turns what GitHub tells into work. Of what happens outside a control repo, only deploy keys make any.
     pub fn take(&self, delivery: &Delivery) {
         if delivery.sender.as_deref() == Some(&self.shared.app.bot_login()) {
             return;
@@ -136,16 +137,28 @@ impl Bot {
             .iter()
             .find(|control| control.is(full_name));
         let Some(repository) = repository else {
-            tracing::debug!(
-                delivery = delivery.id,
-                repository = full_name,
-                "not a control repo"
-            );
+            self.take_elsewhere(delivery, full_name);
             return;
         };
         if let Some(work) = self.work(&delivery.event) {
             tracing::info!(delivery = delivery.id, %repository, ?work, "to do");
             self.push(repository, work);
+        }
+    }
+
+    /// Outside the control repos: somebody may have removed the key of a workspace, or added one.
+    fn take_elsewhere(&self, delivery: &Delivery, repository: &str) {
+        let delivery_id = &delivery.id;
+        if delivery.event != Event::DeployKey {
+            tracing::debug!(delivery = delivery_id, repository, "not a control repo");
+            return;
+        }
+        for control in &self.shared.setup.control_repos {
+            let work = Work::KeysChanged {
+                repository: repository.to_owned(),
+            };
+            tracing::info!(delivery = delivery_id, %control, ?work, "to do");
+            self.push(control, work);
         }
     }
 
@@ -157,6 +170,7 @@ impl Bot {
             }
             | Event::Push { deleted: true, .. }
             | Event::Comment { on_pull: false, .. }
+            | Event::DeployKey
             | Event::Installation { .. }
             | Event::Ignored => None,
             Event::PullRequest { number, .. } => Some(Work::Plan {
@@ -253,6 +267,7 @@ impl Bot {
                 Ok(Next::Done)
             }
             Work::Reconcile(reconcile) => self.reconcile(&control, reconcile).await,
+            Work::KeysChanged { repository } => self.keys_changed(&control, repository).await,
             Work::Recheck { head } => self.recheck(&control, head).await,
             Work::Answer {
                 number,
@@ -260,6 +275,16 @@ impl Bot {
                 command,
             } => self.answer(&control, *number, author, *command).await,
         }
+    }
+
+    /// Compares the tenant whose workspace this is, if it is one of this control repo's.
+    async fn keys_changed(&self, control: &Control, repository: &str) -> anyhow::Result<Next<Job>> {
+        let cluster = self.shared.cluster.reader();
+        let tenant = observe::tenant_of_workspace(cluster, &control.repository, repository).await?;
+        if let Some(tenant) = tenant {
+            self.push(&control.repository, Work::compare(tenant));
+        }
+        Ok(Next::Done)
     }
 
     /// The pull request's own event plans its result, which is more than the branch alone.

@@ -1,7 +1,7 @@
 //! From tenants to a plan: which of them need a look, looking, and what differs.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::apply::Known;
@@ -16,9 +16,11 @@ use crate::tenants::diagnostic::Place;
 
 /// Which tenants to look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
+pub enum Scope<'a> {
     /// Those whose entry changed, or that are unfinished.
     Changed,
+    /// These as well.
+    ChangedAnd(&'a BTreeSet<TenantName>),
     /// All of them: the start, a resync, `tenantry plan`.
     Everything,
 }
@@ -49,14 +51,16 @@ pub async fn tenants(
     eyes: Eyes<'_>,
     wanted: Wanted<'_>,
     memories: Memories,
-    scope: Scope,
+    scope: Scope<'_>,
 ) -> anyhow::Result<Draft> {
     let mut sorted = sort(eyes.surroundings, wanted, memories);
-    if scope == Scope::Changed {
-        let all = sorted.subjects.len();
-        sorted.subjects.retain(|_, subject| !subject.is_finished());
-        sorted.plan.unchanged.tenants += all - sorted.subjects.len();
-    }
+    let all = sorted.subjects.len();
+    sorted.subjects.retain(|name, subject| match scope {
+        Scope::Changed => !subject.is_finished(),
+        Scope::ChangedAnd(named) => !subject.is_finished() || named.contains(name),
+        Scope::Everything => true,
+    });
+    sorted.plan.unchanged.tenants += all - sorted.subjects.len();
     if sorted.subjects.is_empty() {
         return Ok(Draft {
             plan: sorted.plan,

@@ -20,7 +20,7 @@ use crate::tenants::Tenant;
 use crate::tenants::diagnostic::Place;
 use crate::{github as hub, kubernetes};
 
-pub use crate::observe::memory::{Memories, Remembered, memories};
+pub use crate::observe::memory::{Memories, Remembered, memories, tenant_of_workspace};
 
 use crate::observe::cluster::Cluster;
 use crate::observe::github::GitHub;

@@ -155,7 +155,7 @@ impl Bot {
         let mut scope = if wanted.everything {
             Scope::Everything
         } else {
-            Scope::Changed
+            Scope::ChangedAnd(&wanted.tenants)
         };
         let mut waits = self.shared.setup.pace.tries.iter();
         let (mut memories, mut report) = (memories, Report::default());

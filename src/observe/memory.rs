@@ -11,7 +11,7 @@ use super::cluster::kept;
 use super::mark::Mark;
 use crate::flux;
 use crate::kubernetes::{Error, Reader};
-use crate::names::TenantName;
+use crate::names::{FullName, TenantName};
 use crate::object::{Fingerprint, Kind};
 use crate::observed::{Accepted, Memory, Progress, RememberedRepository};
 use crate::surroundings::Surroundings;
@@ -43,6 +43,25 @@ pub async fn memories(
     };
     cluster.each(Kind::Tenant, None, &mut add).await?;
     Ok(memories)
+}
+
+/// The tenant of this control repo whose workspace has this name, `owner/name`.
+pub async fn tenant_of_workspace(
+    cluster: &Reader,
+    control_repository: &FullName,
+    workspace: &str,
+) -> Result<Option<TenantName>, Error> {
+    let mut found = None;
+    let mut look = |object: Value| {
+        let control = object["spec"]["controlRepository"].as_str();
+        let is_ours = control.is_some_and(|control| control_repository.is(control));
+        let repository = repository(&object["status"]);
+        if is_ours && repository.is_some_and(|repository| repository.full_name.is(workspace)) {
+            found = object["metadata"]["name"].as_str().and_then(|name| name.parse().ok());
+        }
+    };
+    cluster.each(Kind::Tenant, None, &mut look).await?;
+    Ok(found)
 }
 
 fn remembered(

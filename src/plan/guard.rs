@@ -94,15 +94,15 @@ fn hold(mut plan: Plan, mut announced: impl FnMut(&TenantName, &Step, &Objects) 
 }
 
 /// Access that the accepted entry grants and that was given once: people agreed to it at that merge, and somebody took
-/// it away on the side. What a repo shows to whom, and what a key may do, stays as it was made by hand.
+/// it away on the side. What a repo shows to whom, and what a key that is there may do, stays as it was made by hand.
 fn gives_back(step: &Step) -> bool {
     let is_access = match &step.id {
         ObjectId::TeamAccess { .. } => true,
+        ObjectId::DeployKey { .. } => matches!(step.change, Change::Create),
         ObjectId::Manifest(id) => id.kind == Kind::RoleBinding,
         ObjectId::Repository(_)
         | ObjectId::Collaborator { .. }
         | ObjectId::Credentials { .. }
-        | ObjectId::DeployKey { .. }
         | ObjectId::StrangeKey { .. } => false,
     };
     is_access && step.cause == Cause::Drift
