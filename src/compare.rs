@@ -173,6 +173,7 @@ async fn draft(surroundings: &Arc<Surroundings>, sorted: Sorted, look: &Look) ->
             repository: seen.repository,
             offered: seen.offered,
             public_key: seen.public_key,
+            known_hosts: seen.known_hosts,
         };
         if !(tenant.is_empty() && knowledge.is_settled()) {
             known.insert(name.clone(), knowledge);

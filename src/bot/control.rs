@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 
 use super::Bot;
 use crate::github::{AccountKind, Reader, Reporter, Writer};
+use crate::keys;
 use crate::names::{FullName, Login};
 use crate::observe::Eyes;
 use crate::surroundings::Surroundings;
@@ -160,6 +161,28 @@ impl Bot {
         })
     }
 
+    /// Knowing GitHub's host keys as they are now, if GitHub tells them.
+    pub(super) async fn with_host_keys(&self, target: Target) -> Target {
+        let known_hosts = match self.shared.known_hosts.of(&target).await {
+            Ok(lines) => lines,
+            Err(error) => {
+                tracing::warn!("GitHub's host keys are not compared this time: {error:#}");
+                return target;
+            }
+        };
+        let surroundings = Surroundings {
+            // No answer is no reason to forget what was there.
+            host_keys: Some(known_hosts)
+                .filter(|lines| !lines.is_empty())
+                .map(|lines| keys::fingerprint_of_hosts(&lines)),
+            ..Surroundings::clone(&target.surroundings)
+        };
+        Target {
+            surroundings: Arc::new(surroundings),
+            ..target
+        }
+    }
+
     pub(super) fn surroundings(
         &self,
         control: &Control,
@@ -170,6 +193,7 @@ impl Bot {
             control_repository: control.repository.clone(),
             cluster: self.shared.setup.cluster.clone(),
             git_host: self.shared.setup.git_host.clone(),
+            host_keys: None,
         })
     }
 

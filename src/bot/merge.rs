@@ -152,6 +152,11 @@ impl Bot {
         let target = self
             .target(round.control, &parsed.sound.organization)
             .await?;
+        let target = if wanted.everything {
+            self.with_host_keys(target).await
+        } else {
+            target
+        };
         let mut scope = if wanted.everything {
             Scope::Everything
         } else {

@@ -67,6 +67,7 @@ async fn plan(args: &PlanArgs, parsed: &Parsed) -> anyhow::Result<Plan> {
         control_repository: args.repository.clone(),
         cluster: args.github.cluster.clone(),
         git_host: args.github.git_host(),
+        host_keys: None,
     });
     let eyes = Eyes {
         github: &reader,

@@ -57,7 +57,9 @@ pub async fn tenant_of_workspace(
         let is_ours = control.is_some_and(|control| control_repository.is(control));
         let repository = repository(&object["status"]);
         if is_ours && repository.is_some_and(|repository| repository.full_name.is(workspace)) {
-            found = object["metadata"]["name"].as_str().and_then(|name| name.parse().ok());
+            found = object["metadata"]["name"]
+                .as_str()
+                .and_then(|name| name.parse().ok());
         }
     };
     cluster.each(Kind::Tenant, None, &mut look).await?;
@@ -123,14 +125,16 @@ fn memory(object: &Value, wanted: Option<&Arc<Tenant>>) -> Result<Memory, String
             .parse::<Timestamp>()
             .map_err(|error| format!("creationTimestamp: {error}"))?,
         repository: repository(status),
-        key: status
-            .pointer("/deployKey/fingerprint")
-            .and_then(Value::as_str)
-            .map(|key| Fingerprint(key.to_owned())),
+        key: fingerprint(&status["deployKey"]["fingerprint"]),
+        known_hosts: fingerprint(&status["deployKey"]["knownHosts"]),
         progress,
         generation: generation.unwrap_or_default(),
         accepted,
     })
+}
+
+fn fingerprint(value: &Value) -> Option<Fingerprint> {
+    value.as_str().map(|text| Fingerprint(text.to_owned()))
 }
 
 /// The entry remembered; the file's own, if it is the same.

@@ -10,6 +10,7 @@ mod cli;
 mod command;
 mod faults;
 mod held;
+mod keys;
 mod merge;
 mod pull_request;
 mod queue;
