@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::bot::command::Command;
 use crate::names::{FullName, TenantName};
-use crate::queue::{self, Followed};
+use crate::queue::{self, Followed, Urgency};
 
 /// A plan that has ended in an error so often is given up; its check says why.
 const TRIES: u32 = 5;
@@ -48,6 +48,8 @@ pub enum Work {
 pub struct Reconcile {
     /// Commits pushed to the default branch whose checks and pull requests wait for the outcome, oldest first.
     pub commits: Vec<String>,
+    /// Earlier ones, whose checks have given way to a later commit's and whose pull requests wait.
+    pub owed: Vec<String>,
     /// Compare every tenant, not only those whose entry changed.
     pub everything: bool,
     /// Compare these too.
@@ -56,6 +58,8 @@ pub struct Reconcile {
     pub replan: bool,
     /// How often this has been tried again.
     pub retries: u32,
+    /// Only the next slice of what was begun, and nothing has come since.
+    pub goes_on: bool,
 }
 
 /// What a job works on; jobs of one key run one after the other.
@@ -92,6 +96,19 @@ impl Work {
 }
 
 impl Job {
+    /// The job, after a pause that is nobody's fault; nothing where somebody would be answered late, or twice.
+    pub fn later(self) -> Option<Self> {
+        match self.work {
+            Work::Answer { .. } => None,
+            Work::Plan { .. }
+            | Work::PlanCommit { .. }
+            | Work::Pushed { .. }
+            | Work::Recheck { .. }
+            | Work::KeysChanged { .. }
+            | Work::Reconcile(_) => Some(self),
+        }
+    }
+
     /// The job for another try after an error. A plan is given up after some; what the default branch wants never is.
     pub fn again(self) -> Option<Self> {
         let tries = self.tries + 1;
@@ -132,6 +149,17 @@ impl queue::Job for Job {
         }
     }
 
+    fn urgency(&self) -> Urgency {
+        match self.work {
+            Work::Plan { .. }
+            | Work::PlanCommit { .. }
+            | Work::Pushed { .. }
+            | Work::Recheck { .. }
+            | Work::Answer { .. } => Urgency::Awaited,
+            Work::Reconcile(_) | Work::KeysChanged { .. } => Urgency::Background,
+        }
+    }
+
     fn followed_by(self, newer: Self) -> Followed<Self> {
         match (self.work, newer.work) {
             (Work::Plan { .. }, work @ Work::Plan { .. })
@@ -161,13 +189,16 @@ impl Reconcile {
             self.commits.retain(|owed| *owed != commit);
             self.commits.push(commit);
         }
+        self.owed.extend(newer.owed);
         self.tenants.append(&mut newer.tenants);
         Self {
             commits: self.commits,
+            owed: self.owed,
             tenants: self.tenants,
             everything: self.everything || newer.everything,
             replan: self.replan || newer.replan,
             retries: newer.retries,
+            goes_on: self.goes_on && newer.goes_on,
         }
     }
 }

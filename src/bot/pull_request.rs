@@ -1,6 +1,6 @@
 //! What a pull request, or another commit, would do: the check `tenantry/plan` and the one comment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bot::control::Control;
 use crate::bot::reporting::{Beginning, Concluded, Saying, conclusion};
@@ -159,7 +159,7 @@ impl Bot {
         let waiting = Beginning {
             name: PLAN_CHECK,
             head: &pull.head_sha,
-            title: "Waiting for GitHub's merge commit",
+            shown: check::begun_check("Waiting for GitHub's merge commit"),
         };
         self.begin(control, waiting).await?;
         let work = Work::Plan {
@@ -204,7 +204,7 @@ impl Bot {
         let planning = Beginning {
             name: PLAN_CHECK,
             head: commits.head,
-            title: "Planning",
+            shown: check::begun_check("Planning"),
         };
         self.begin(control, planning).await?;
         let outlook = match self
@@ -279,6 +279,7 @@ impl Bot {
             tenants: &parsed.sound,
             file: soundness,
             commit: commits.result,
+            also: &BTreeSet::new(),
         };
         let draft = compare::tenants(eyes, wanted, memories, Scope::Changed).await?;
         Ok(plan::foresee(draft.plan))

@@ -1,5 +1,6 @@
 //! `tenantry plan`: a file against what is live, all tenants of it.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -79,6 +80,7 @@ async fn plan(args: &PlanArgs, parsed: &Parsed) -> anyhow::Result<Plan> {
         tenants: &parsed.sound,
         file: File::Sound,
         commit: "local",
+        also: &BTreeSet::new(),
     };
     let draft = compare::tenants(eyes, wanted, memories, Scope::Everything).await?;
     Ok(plan::foresee(draft.plan))

@@ -12,6 +12,7 @@ mod faults;
 mod held;
 mod keys;
 mod merge;
+mod pace;
 mod pull_request;
 mod queue;
 mod webhook;

@@ -58,7 +58,6 @@ async fn every_payload_that_github_shows_is_read() {
         "check_run rerequested": 2,
         "check_suite rerequested": 2,
         "deploy_key created": 2,
-        "deploy_key deleted": 0,
         "installation created": 2,
         "installation deleted": 2,
         "installation new_permissions_accepted": 1,
