@@ -198,5 +198,6 @@ fn surroundings() -> Arc<Surroundings> {
         control_repository: "acme/tenants".parse().expect("a name"),
         cluster: "default".to_owned(),
         git_host: "github.com".to_owned(),
+        host_keys: None,
     })
 }

@@ -56,6 +56,8 @@ pub struct Known {
     /// The commit at the head of the workspace's branch.
     pub head: Option<String>,
     pub public_key: Option<String>,
+    /// Of the host keys beside it, where they were read or written.
+    pub known_hosts: Option<Fingerprint>,
 }
 
 /// Runs the plan. `known` may also name tenants in which nothing differs: what is remembered of them is completed.
@@ -218,6 +220,7 @@ impl Known {
         let repository = self.repository.as_ref().or(memory.repository.as_ref());
         memory.accepted.as_ref() == Some(condition)
             && memory.key == self.key(memory)
+            && memory.known_hosts == self.known_hosts(memory)
             && memory.repository.as_ref() == repository
     }
 
@@ -225,6 +228,11 @@ impl Known {
     fn key(&self, memory: &Memory) -> Option<Fingerprint> {
         let read = self.public_key.as_deref().and_then(keys::fingerprint);
         read.or_else(|| memory.key.clone())
+    }
+
+    fn known_hosts(&self, memory: &Memory) -> Option<Fingerprint> {
+        let read = self.known_hosts.clone();
+        read.or_else(|| memory.known_hosts.clone())
     }
 }
 
@@ -309,7 +317,13 @@ impl Work<'_> {
             (ObjectId::Manifest(id), Some(Object::Manifest(manifest))) => {
                 self.manifest(id, manifest, is_new).await
             }
-            (ObjectId::Credentials { namespace }, Some(_)) => self.credentials(namespace).await,
+            (ObjectId::Credentials { namespace }, Some(_)) => {
+                if step.change.makes_a_key_pair() {
+                    self.credentials(namespace).await
+                } else {
+                    self.known_hosts(namespace).await
+                }
+            }
             (ObjectId::Repository(name), Some(Object::Repository(to))) => {
                 self.repository(name, to, &step.change).await
             }
@@ -359,7 +373,12 @@ impl Work<'_> {
         if let Some(key) = self.known.key(memory)
             && memory.key.as_ref() != Some(&key)
         {
-            status["deployKey"] = json!({ "fingerprint": key });
+            status["deployKey"]["fingerprint"] = json!(key);
+        }
+        if let Some(known_hosts) = self.known.known_hosts(memory)
+            && memory.known_hosts.as_ref() != Some(&known_hosts)
+        {
+            status["deployKey"]["knownHosts"] = json!(known_hosts);
         }
         if accepted.is_true && memory.progress == Progress::New {
             status["onboardedAt"] = json!(self.hands.now);

@@ -31,6 +31,7 @@ use crate::bot::slices::Merges;
 use crate::github::{App, GitHub};
 use crate::live::Push;
 use crate::names::{FullName, Login};
+use crate::observe;
 use crate::queue::{Next, Queue};
 use crate::report::Retry;
 use crate::webhook::{Delivery, Event, PullRequestChange};
@@ -131,8 +132,8 @@ impl Bot {
         }
     }
 
-    /// Turns what GitHub tells into work. Of what happens outside a control repo, only a push to a workspace makes any,
-    /// and that is Flux's.
+    /// Turns what GitHub tells into work. Of what happens outside a control repo, a push to a workspace is Flux's to fetch
+    /// at once, and deploy keys are looked at.
     pub fn take(&self, delivery: &Delivery) {
         if delivery.sender.as_deref() == Some(&self.shared.app.bot_login()) {
             return;
@@ -165,7 +166,8 @@ impl Bot {
         }
     }
 
-    /// Outside the control repos: a push to a workspace is fetched at once.
+    /// Outside the control repos: a push to a workspace is fetched at once, and somebody may have removed the key of a
+    /// workspace, or added one.
     fn take_elsewhere(&self, delivery: &Delivery, repository: &str) {
         let delivery_id = &delivery.id;
         if let Event::Push {
@@ -187,7 +189,17 @@ impl Bot {
                 return;
             }
         }
-        tracing::debug!(delivery = delivery_id, repository, "not a control repo");
+        if delivery.event != Event::DeployKey {
+            tracing::debug!(delivery = delivery_id, repository, "not a control repo");
+            return;
+        }
+        for control in &self.shared.setup.control_repos {
+            let work = Work::KeysChanged {
+                repository: repository.to_owned(),
+            };
+            tracing::info!(delivery = delivery_id, %control, ?work, "to do");
+            self.push(control, work);
+        }
     }
 
     fn work(&self, event: &Event) -> Option<Work> {
@@ -198,6 +210,7 @@ impl Bot {
             }
             | Event::Push { deleted: true, .. }
             | Event::Comment { on_pull: false, .. }
+            | Event::DeployKey
             | Event::Installation { .. }
             | Event::Ignored => None,
             Event::PullRequest { number, .. } => Some(Work::Plan {
@@ -302,6 +315,7 @@ impl Bot {
                 Ok(Next::Done)
             }
             Work::Reconcile(reconcile) => self.reconcile(&control, reconcile).await,
+            Work::KeysChanged { repository } => self.keys_changed(&control, repository).await,
             Work::Recheck { head } => self.recheck(&control, head).await,
             Work::Answer {
                 number,
@@ -309,6 +323,16 @@ impl Bot {
                 command,
             } => self.answer(&control, *number, author, *command).await,
         }
+    }
+
+    /// Compares the tenant whose workspace this is, if it is one of this control repo's.
+    async fn keys_changed(&self, control: &Control, repository: &str) -> anyhow::Result<Next<Job>> {
+        let cluster = self.shared.cluster.reader();
+        let tenant = observe::tenant_of_workspace(cluster, &control.repository, repository).await?;
+        if let Some(tenant) = tenant {
+            self.push(&control.repository, Work::compare(tenant));
+        }
+        Ok(Next::Done)
     }
 
     /// The pull request's own event plans its result, which is more than the branch alone.

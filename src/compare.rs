@@ -52,6 +52,8 @@ pub struct Wanted<'a> {
     pub tenants: &'a Tenants,
     pub file: File,
     pub commit: &'a str,
+    /// To be looked at whatever the scope.
+    pub also: &'a BTreeSet<TenantName>,
 }
 
 /// Compares what the file wants with what is there; `memories` are those of the same file.
@@ -62,11 +64,11 @@ pub async fn tenants(
     scope: Scope,
 ) -> anyhow::Result<Draft> {
     let mut sorted = sort(eyes.surroundings, wanted, memories);
-    if scope != Scope::Everything {
-        let all = sorted.subjects.len();
-        sorted.subjects.retain(|_, subject| !subject.is_finished());
-        sorted.plan.unchanged.tenants += all - sorted.subjects.len();
-    }
+    let all = sorted.subjects.len();
+    sorted.subjects.retain(|name, subject| {
+        scope == Scope::Everything || !subject.is_finished() || wanted.also.contains(name)
+    });
+    sorted.plan.unchanged.tenants += all - sorted.subjects.len();
     let left = match scope {
         Scope::Slice(most) => slice(&mut sorted.subjects, most),
         Scope::Changed | Scope::Everything => Left::default(),
@@ -226,6 +228,7 @@ async fn draft(surroundings: &Arc<Surroundings>, sorted: Sorted, look: &Look) ->
             offered: seen.offered,
             head: seen.head,
             public_key: seen.public_key,
+            known_hosts: seen.known_hosts,
         };
         if let Some(head) = &knowledge.head {
             heads.insert(name.clone(), head.clone());

@@ -152,6 +152,7 @@ fn add_room(desired: &mut Desired, tenant: &Tenant, surroundings: &Surroundings)
         },
         Object::Credentials(Credentials {
             algorithm: tenant.deploy_key.algorithm.to_string(),
+            known_hosts: surroundings.host_keys.clone(),
         }),
     );
     desired.objects.insert(

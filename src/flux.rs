@@ -29,6 +29,8 @@ pub const ADOPT: &str = "tenantry.dev/adopt";
 
 /// Name of the GitRepository and of the Kustomization in a control namespace.
 pub const SYNC: &str = "workspace";
+/// The annotation by which Flux is asked to look at once; it says in its status what it has handled.
+pub const REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
 /// The ServiceAccount, in the control namespace, that Flux applies as.
 pub const RECONCILER: &str = "reconciler";
 /// The ServiceAccount, in each workload namespace, of Flux objects that a tenant makes itself.
@@ -56,6 +58,15 @@ impl ControlNamespace {
 impl fmt::Display for ControlNamespace {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)
+    }
+}
+
+/// Where Flux fetches the tenant's workspace from.
+pub fn source(tenant: &TenantName) -> ManifestId {
+    ManifestId {
+        kind: Kind::GitRepository,
+        namespace: Some(ControlNamespace::of(tenant).to_string()),
+        name: SYNC.to_owned(),
     }
 }
 

@@ -1,8 +1,11 @@
 //! SSH key pairs: made here, kept in one Kubernetes Secret, known elsewhere by their fingerprint.
 
 use anyhow::Context as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use getrandom::SysRng;
 use getrandom::rand_core::UnwrapErr;
+use sha2::{Digest as _, Sha256};
 use ssh_key::{Algorithm, EcdsaCurve, HashAlg, LineEnding, PrivateKey, PublicKey};
 use zeroize::Zeroizing;
 
@@ -46,6 +49,12 @@ impl KeyPair {
 pub fn fingerprint(public: &str) -> Option<Fingerprint> {
     let key = PublicKey::from_openssh(public.trim()).ok()?;
     Some(Fingerprint(key.fingerprint(HashAlg::Sha256).to_string()))
+}
+
+/// That of the lines of a `known_hosts`.
+pub fn fingerprint_of_hosts(lines: &str) -> Fingerprint {
+    let hash = STANDARD_NO_PAD.encode(Sha256::digest(lines));
+    Fingerprint(format!("SHA256:{hash}"))
 }
 
 /// Which of our algorithms made a public key; nothing for others, such as RSA.

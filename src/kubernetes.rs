@@ -11,6 +11,8 @@ pub mod watch;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::{Method, Request};
 use kube::{Client, Config};
 use serde::de::DeserializeOwned;
@@ -84,6 +86,8 @@ crate::words::words! {
 pub struct StoredKey {
     /// One line in OpenSSH form, `ssh-ed25519 AAAA…`; empty if the Secret has none.
     pub public_key: String,
+    /// The lines of `known_hosts`.
+    pub known_hosts: String,
     /// The tenant whose label it carries, if it is one of ours.
     pub tenant: Option<String>,
 }
@@ -163,15 +167,15 @@ impl Reader {
             Err(Error::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let encoded = secret
-            .pointer("/data/identity.pub")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        let decoded = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, encoded)
-            .unwrap_or_default();
+        let text = |key: &str| {
+            let encoded = secret["data"][key].as_str().unwrap_or_default();
+            let decoded = STANDARD.decode(encoded).unwrap_or_default();
+            String::from_utf8_lossy(&decoded).into_owned()
+        };
         let label = secret["metadata"]["labels"]["app.kubernetes.io/instance"].as_str();
         Ok(Some(StoredKey {
-            public_key: String::from_utf8_lossy(&decoded).trim().to_owned(),
+            public_key: text("identity.pub").trim().to_owned(),
+            known_hosts: text("known_hosts"),
             tenant: label.map(str::to_owned),
         }))
     }
@@ -312,6 +316,18 @@ impl Writer {
         .map(|_| ())
     }
 
+    /// Replaces the host keys beside a tenant's key pair.
+    pub async fn set_known_hosts(&self, namespace: &str, lines: &str) -> Result<(), Error> {
+        let body = json!({ "data": { "known_hosts": STANDARD.encode(lines) } });
+        self.merge(&secret_path(namespace), &body).await
+    }
+
+    /// Sets one annotation and nothing else.
+    pub async fn annotate(&self, id: &ManifestId, key: &str, value: &str) -> Result<(), Error> {
+        let body = json!({ "metadata": { "annotations": { key: value } } });
+        self.merge(&path(id), &body).await
+    }
+
     /// Merges into a Tenant's status.
     pub async fn remember(&self, tenant: &TenantName, status: &Value) -> Result<(), Error> {
         let id = ManifestId {
@@ -319,9 +335,13 @@ impl Writer {
             namespace: None,
             name: tenant.to_string(),
         };
-        let body =
-            serde_json::to_vec(&json!({ "status": status })).expect("a status is plain data");
-        let path = format!("{}/status?fieldManager={FIELD_MANAGER}", path(&id));
+        let path = format!("{}/status", path(&id));
+        self.merge(&path, &json!({ "status": status })).await
+    }
+
+    async fn merge(&self, path: &str, change: &Value) -> Result<(), Error> {
+        let path = format!("{path}?fieldManager={FIELD_MANAGER}");
+        let body = serde_json::to_vec(change).expect("a change is plain data");
         let content_type = "application/merge-patch+json";
         self.reader
             .send(Method::PATCH, &path, Some((content_type, body)))
@@ -350,18 +370,6 @@ impl Writer {
         let body = serde_json::to_vec(&manifest).expect("a status is plain data");
         let path = format!("{}/status?fieldManager={teller}&force=true", path(&id));
         let content_type = "application/apply-patch+yaml";
-        self.reader
-            .send(Method::PATCH, &path, Some((content_type, body)))
-            .await
-            .map(|_| ())
-    }
-
-    /// Sets one annotation and nothing else.
-    pub async fn annotate(&self, id: &ManifestId, key: &str, value: &str) -> Result<(), Error> {
-        let body = json!({ "metadata": { "annotations": { key: value } } });
-        let body = serde_json::to_vec(&body).expect("an annotation is plain data");
-        let path = format!("{}?fieldManager={FIELD_MANAGER}", path(id));
-        let content_type = "application/merge-patch+json";
         self.reader
             .send(Method::PATCH, &path, Some((content_type, body)))
             .await

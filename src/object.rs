@@ -134,6 +134,9 @@ pub struct Access {
 #[serde(rename_all = "camelCase")]
 pub struct Credentials {
     pub algorithm: String,
+    /// Of GitHub's host keys; none is wanted where GitHub was not asked for them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub known_hosts: Option<Fingerprint>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -142,7 +145,7 @@ pub struct DeployKey {
     pub read_only: bool,
 }
 
-/// `SHA256:` and the unpadded base64 of a public key's hash, as `ssh-keygen -l` prints it.
+/// `SHA256:` and the unpadded base64 of a hash: of a public key's, as `ssh-keygen -l` prints it, or of host keys'.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Fingerprint(pub String);

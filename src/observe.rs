@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use crate::desired::{self, Desired, Wish};
 use crate::names::{NamespaceName, TeamSlug, TenantName};
-use crate::object::{Kind, ObjectId};
+use crate::object::{Fingerprint, Kind, ObjectId};
 use crate::observed::{Memory, Observed, Problem, Progress, RememberedRepository, Sighting};
 use crate::surroundings::Surroundings;
 use crate::tenants::Tenant;
@@ -22,7 +22,7 @@ use crate::tenants::diagnostic::Place;
 use crate::{github as hub, kubernetes};
 
 pub use crate::observe::flux::lockdown;
-pub use crate::observe::memory::{Memories, Remembered, memories};
+pub use crate::observe::memory::{Memories, Remembered, memories, tenant_of_workspace};
 
 use crate::observe::cluster::Cluster;
 use crate::observe::github::GitHub;
@@ -61,6 +61,8 @@ pub struct Seen {
     pub head: Option<String>,
     /// The public key in the tenant's Secret, where it was read.
     pub public_key: Option<String>,
+    /// The host keys beside it.
+    pub known_hosts: Option<Fingerprint>,
 }
 
 /// Looks at these tenants. A refusal of the whole of GitHub or of the cluster is an error; one object that cannot be
@@ -149,6 +151,18 @@ impl Subject {
     fn has_key(&self) -> bool {
         let memory = self.memory.as_ref();
         memory.is_some_and(|memory| memory.key.is_some())
+    }
+
+    /// Whether the host keys beside it are those that GitHub has now, as far as GitHub was asked.
+    fn has_known_hosts(&self) -> bool {
+        let wanted = self
+            .wish
+            .as_ref()
+            .and_then(|wish| wish.surroundings.host_keys.as_ref());
+        let memory = self.memory.as_ref();
+        wanted.is_none_or(|wanted| {
+            memory.is_some_and(|memory| memory.known_hosts.as_ref() == Some(wanted))
+        })
     }
 
     fn entry(&self) -> Option<&Arc<Tenant>> {

@@ -58,6 +58,8 @@ pub struct Memory {
     pub created_at: Timestamp,
     pub repository: Option<RememberedRepository>,
     pub key: Option<Fingerprint>,
+    /// Of the host keys beside that key.
+    pub known_hosts: Option<Fingerprint>,
     pub progress: Progress,
     /// `metadata.generation`: changes with the entry.
     pub generation: i64,

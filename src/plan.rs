@@ -144,6 +144,17 @@ impl Change {
         }
     }
 
+    /// Of a Secret: whether it is given a new key pair. Its host keys are replaced beside the pair it has.
+    pub fn makes_a_key_pair(&self) -> bool {
+        match self {
+            Self::Create => true,
+            Self::Adopt(fields) | Self::Update(fields) => {
+                fields.iter().any(|field| field.path == "algorithm")
+            }
+            Self::Remove(_) => false,
+        }
+    }
+
     pub fn verb(&self) -> Verb {
         match self {
             Self::Create => Verb::Create,
@@ -215,7 +226,7 @@ impl Step {
 impl TenantPlan {
     fn makes_a_key_pair(&self) -> bool {
         let makes = |step: &Step| {
-            matches!(step.id, ObjectId::Credentials { .. }) && step.change.is_wanted()
+            matches!(step.id, ObjectId::Credentials { .. }) && step.change.makes_a_key_pair()
         };
         self.steps.iter().any(makes)
     }
@@ -364,7 +375,7 @@ fn step(
         .memory
         .as_ref()
         .is_some_and(|memory| memory.progress == Progress::Finished);
-    let cause = if finished && wanted_before == wanted {
+    let cause = if finished && wanted_before == wanted && !comes_by_itself(id, &change) {
         Cause::Drift
     } else {
         Cause::Requested
@@ -377,6 +388,13 @@ fn step(
         effect,
         hold: None,
     }
+}
+
+/// GitHub's host keys change without anybody's hand.
+fn comes_by_itself(id: &ObjectId, change: &Change) -> bool {
+    matches!(id, ObjectId::Credentials { .. })
+        && matches!(change, Change::Update(_))
+        && !change.makes_a_key_pair()
 }
 
 fn action(plan: &TenantPlan, desired: &Desired, observed: &Observed) -> TenantAction {

@@ -1,6 +1,7 @@
 //! What a tenant's objects depend on beside its entry.
 
 use crate::names::{FullName, Login, TenantName};
+use crate::object::Fingerprint;
 use crate::tenants::Tenant;
 
 /// The same for all tenants of a file.
@@ -12,6 +13,8 @@ pub struct Surroundings {
     pub cluster: String,
     /// Host that Flux clones from over SSH, such as `github.com`.
     pub git_host: String,
+    /// The fingerprint of that host's keys; none where nobody has asked for them.
+    pub host_keys: Option<Fingerprint>,
 }
 
 impl Surroundings {

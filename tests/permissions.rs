@@ -16,7 +16,8 @@ use serde_json::Value;
 use appetite::{ALWAYS, Need, Permissions, Used, is_met, missing, shown};
 
 /// What no endpoint of REST takes that the App uses, and why it is granted all the same.
-const NOT_FOR_REST: [(&str, &str); 2] = [
+const NOT_FOR_REST: [(&str, &str); 3] = [
+    ("deployments", "GitHub ties the event deploy_key to it"),
     (
         "issues",
         "GitHub ties the event issue_comment to it, also that of pull requests",

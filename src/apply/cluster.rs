@@ -13,7 +13,7 @@ use crate::live::following::WATCHED;
 use crate::object::{Kind, ManifestId};
 use crate::observed::{Memory, Progress};
 use crate::tenants::KeyAlgorithm;
-use crate::{flux, keys};
+use crate::{flux, keys, kubernetes};
 
 impl Work<'_> {
     pub(super) async fn manifest(
@@ -56,6 +56,7 @@ impl Work<'_> {
             created_at: self.hands.now,
             repository: None,
             key: None,
+            known_hosts: None,
             progress: Progress::New,
             generation,
             accepted: None,
@@ -77,11 +78,38 @@ impl Work<'_> {
             .cluster
             .apply_credentials(namespace, body)
             .await?;
-        let fingerprint = keys::fingerprint(&pair.public);
+        let known_hosts = keys::fingerprint_of_hosts(self.hands.known_hosts);
+        let status = json!({ "deployKey": {
+            "fingerprint": keys::fingerprint(&pair.public),
+            "knownHosts": known_hosts,
+        } });
         self.known.public_key = Some(pair.public);
-        let status = json!({ "deployKey": { "fingerprint": fingerprint } });
+        self.known.known_hosts = Some(known_hosts);
         self.hands.cluster.remember(self.tenant, &status).await?;
         Ok(())
+    }
+
+    /// Replaces the host keys beside the key pair, and has Flux fetch with them: it does not watch Secrets.
+    pub(super) async fn known_hosts(&mut self, namespace: &str) -> Result<(), Failure> {
+        let (cluster, lines) = (self.hands.cluster, self.hands.known_hosts);
+        cluster.set_known_hosts(namespace, lines).await?;
+        self.known.known_hosts = Some(keys::fingerprint_of_hosts(lines));
+        self.ask_flux(&self.hands.now.to_string()).await
+    }
+
+    /// Has Flux fetch at once; `request` is what it will say it has handled.
+    async fn ask_flux(&self, request: &str) -> Result<(), Failure> {
+        let source = flux::source(self.tenant);
+        let asked = self
+            .hands
+            .cluster
+            .annotate(&source, flux::REQUESTED_AT, request)
+            .await;
+        match asked {
+            // It is made later, and fetches then.
+            Ok(()) | Err(kubernetes::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Written by hand, so that no copy of the private key stays behind in a JSON value.

@@ -1,5 +1,6 @@
 //! A control repo, looked up: its default branch, and the installations that act for it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -7,6 +8,7 @@ use anyhow::{Context as _, bail};
 
 use super::Bot;
 use crate::github::{AccountKind, Reader, Reporter, Writer};
+use crate::keys;
 use crate::names::{FullName, Login};
 use crate::observe::Eyes;
 use crate::surroundings::Surroundings;
@@ -39,7 +41,10 @@ impl Target {
 
 /// GitHub's host keys as lines of `known_hosts`. They change once in years, and are asked for again after a while.
 #[derive(Default)]
-pub(super) struct KnownHosts(Mutex<Option<(Instant, String)>>);
+pub(super) struct KnownHosts {
+    told: Mutex<Option<(Instant, String)>>,
+    has_been_compared: AtomicBool,
+}
 
 impl KnownHosts {
     const FRESH: Duration = Duration::from_hours(1);
@@ -61,7 +66,7 @@ impl KnownHosts {
     }
 
     fn told(&self) -> MutexGuard<'_, Option<(Instant, String)>> {
-        self.0
+        self.told
             .lock()
             .expect("no code panics while it holds the host keys")
     }
@@ -170,6 +175,33 @@ impl Bot {
         })
     }
 
+    /// Knowing GitHub's host keys as they are now, if GitHub tells them. A start is not made dearer by it: the first
+    /// comparison goes without.
+    pub(super) async fn with_host_keys(&self, target: Target) -> Target {
+        let compared = &self.shared.known_hosts.has_been_compared;
+        if !compared.swap(true, Ordering::Relaxed) {
+            return target;
+        }
+        let known_hosts = match self.shared.known_hosts.of(&target).await {
+            Ok(lines) => lines,
+            Err(error) => {
+                tracing::warn!("GitHub's host keys are not compared this time: {error:#}");
+                return target;
+            }
+        };
+        let surroundings = Surroundings {
+            // No answer is no reason to forget what was there.
+            host_keys: Some(known_hosts)
+                .filter(|lines| !lines.is_empty())
+                .map(|lines| keys::fingerprint_of_hosts(&lines)),
+            ..Surroundings::clone(&target.surroundings)
+        };
+        Target {
+            surroundings: Arc::new(surroundings),
+            ..target
+        }
+    }
+
     pub(super) fn surroundings(
         &self,
         control: &Control,
@@ -180,6 +212,7 @@ impl Bot {
             control_repository: control.repository.clone(),
             cluster: self.shared.setup.cluster.clone(),
             git_host: self.shared.setup.git_host.clone(),
+            host_keys: None,
         })
     }
 

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use super::control::Control;
 use super::reporting::{Beginning, Written, in_api_words, is_completed, underway};
 use super::{APPLY_CHECK, Bot, Pace, now};
+use crate::flux::REQUESTED_AT;
 use crate::flux::{ControlNamespace, SYNC};
 use crate::github::{Error, Progress, Shown};
 use crate::kubernetes::watch::Seen;
@@ -33,8 +34,6 @@ use crate::render::live;
 const AT_ONCE: usize = 8;
 /// Objects that the watches may be ahead by.
 const SIGHTS: usize = 64;
-/// The annotation by which Flux is asked to look at once.
-const REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
 
 /// What is followed, shared by the flows and by the loop that acts on it.
 #[derive(Clone)]

@@ -1,9 +1,10 @@
 //! What there is to do, and what becomes of it when something newer comes.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::bot::command::Command;
-use crate::names::FullName;
+use crate::names::{FullName, TenantName};
 use crate::queue::{self, Followed, Urgency};
 use crate::report::Retry;
 
@@ -34,6 +35,8 @@ pub enum Work {
     },
     /// Make live what the default branch wants.
     Reconcile(Reconcile),
+    /// Something was done to the deploy keys of a repository, `owner/name`, that may be a workspace.
+    KeysChanged { repository: String },
     /// Somebody asks for a check again.
     Recheck { head: String },
     Answer {
@@ -51,6 +54,8 @@ pub struct Reconcile {
     pub owed: Vec<String>,
     /// Compare every tenant, not only those whose entry changed.
     pub everything: bool,
+    /// Compare these too.
+    pub tenants: BTreeSet<TenantName>,
     /// Plan the open pull requests again afterwards: the file they start from may have changed.
     pub replan: bool,
     pub telling: Telling,
@@ -75,12 +80,20 @@ pub enum Key {
     Control(FullName),
     Pull(FullName, u64),
     Commit(FullName, String),
+    Keys(FullName, String),
 }
 
 impl Work {
     pub fn resync() -> Self {
         Self::Reconcile(Reconcile {
             everything: true,
+            ..Reconcile::default()
+        })
+    }
+
+    pub fn compare(tenant: TenantName) -> Self {
+        Self::Reconcile(Reconcile {
+            tenants: BTreeSet::from([tenant]),
             ..Reconcile::default()
         })
     }
@@ -113,6 +126,7 @@ impl Job {
             | Work::PlanCommit { .. }
             | Work::Pushed { .. }
             | Work::Recheck { .. }
+            | Work::KeysChanged { .. }
             | Work::Reconcile(_) => Some(self),
         }
     }
@@ -128,6 +142,7 @@ impl Job {
             Work::Plan { .. }
             | Work::PlanCommit { .. }
             | Work::Pushed { .. }
+            | Work::KeysChanged { .. }
             | Work::Recheck { .. } => retry == Retry::Useful || tries < TRIES,
         };
         worth_it.then_some(Self { tries, ..self })
@@ -153,6 +168,7 @@ impl queue::Job for Job {
             }
             Work::Pushed { commit, .. } => Key::Commit(repository, commit.clone()),
             Work::Reconcile(_) => Key::Control(repository),
+            Work::KeysChanged { repository: of } => Key::Keys(repository, of.clone()),
         }
     }
 
@@ -163,14 +179,15 @@ impl queue::Job for Job {
             | Work::Pushed { .. }
             | Work::Recheck { .. }
             | Work::Answer { .. } => Urgency::Awaited,
-            Work::Reconcile(_) => Urgency::Background,
+            Work::Reconcile(_) | Work::KeysChanged { .. } => Urgency::Background,
         }
     }
 
     fn followed_by(self, newer: Self) -> Followed<Self> {
         match (self.work, newer.work) {
             (Work::Plan { .. }, work @ Work::Plan { .. })
-            | (Work::PlanCommit { .. }, work @ Work::PlanCommit { .. }) => {
+            | (Work::PlanCommit { .. }, work @ Work::PlanCommit { .. })
+            | (Work::KeysChanged { .. }, work @ Work::KeysChanged { .. }) => {
                 Followed::ByOne(Self { work, ..newer })
             }
             (Work::Reconcile(older), Work::Reconcile(work)) => {
@@ -190,15 +207,17 @@ impl queue::Job for Job {
 
 impl Reconcile {
     /// The newer one does for both, and owes what the older one owed.
-    fn joined_with(mut self, newer: Self) -> Self {
+    fn joined_with(mut self, mut newer: Self) -> Self {
         for commit in newer.commits {
             self.commits.retain(|owed| *owed != commit);
             self.commits.push(commit);
         }
         self.owed.extend(newer.owed);
+        self.tenants.append(&mut newer.tenants);
         Self {
             commits: self.commits,
             owed: self.owed,
+            tenants: self.tenants,
             everything: self.everything || newer.everything,
             replan: self.replan || newer.replan,
             telling: self.telling.max(newer.telling),

@@ -201,6 +201,11 @@ impl Bot {
             .target(round.control, &parsed.sound.organization)
             .await?
             .in_background();
+        let target = if wanted.everything {
+            self.with_host_keys(target).await
+        } else {
+            target
+        };
         self.presume(round.control, &target, &memories);
         let mut report = self.shared.merges.so_far(repository);
         let mut scope = slices::scope(wanted, target.writer.room(), &report);
@@ -212,6 +217,7 @@ impl Bot {
                 tenants: &parsed.sound,
                 file: Soundness::Sound,
                 commit: round.tip,
+                also: &wanted.tenants,
             };
             let asked = now();
             let draft = compare::tenants(self.eyes(&target), file, memories, scope).await?;
@@ -537,6 +543,7 @@ impl Bot {
             commits,
             owed: round.owed.clone(),
             everything: wanted.everything,
+            tenants: wanted.tenants.clone(),
             retries: wanted.retries + 1,
             replan: false,
             telling: Telling::News,

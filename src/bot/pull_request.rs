@@ -1,6 +1,6 @@
 //! What a pull request, or another commit, would do: the check `tenantry/plan` and the one comment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bot::accepted::Since;
 use crate::bot::control::Control;
@@ -287,6 +287,7 @@ impl Bot {
             tenants: &parsed.sound,
             file: soundness,
             commit: commits.result,
+            also: &BTreeSet::new(),
         };
         let draft = compare::tenants(eyes, wanted, memories, Scope::Changed).await?;
         let plan = self

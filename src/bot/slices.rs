@@ -184,6 +184,7 @@ pub(super) fn go_on(round: &Round<'_>, left: Left, at: Timestamp, wanted: &Recon
         commits: vec![round.tip.to_owned()],
         owed: round.owed.clone(),
         everything: wanted.everything && left.drifted,
+        tenants: wanted.tenants.clone(),
         replan: wanted.replan,
         telling: wanted.telling,
         retries: wanted.retries,

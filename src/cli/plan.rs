@@ -1,5 +1,6 @@
 //! `tenantry plan`: a file against what is live, all tenants of it.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -67,6 +68,7 @@ async fn plan(args: &PlanArgs, parsed: &Parsed) -> anyhow::Result<Plan> {
         control_repository: args.repository.clone(),
         cluster: args.github.cluster.clone(),
         git_host: args.github.git_host(),
+        host_keys: None,
     });
     let eyes = Eyes {
         github: &reader,
@@ -78,6 +80,7 @@ async fn plan(args: &PlanArgs, parsed: &Parsed) -> anyhow::Result<Plan> {
         tenants: &parsed.sound,
         file: File::Sound,
         commit: "local",
+        also: &BTreeSet::new(),
     };
     let draft = compare::tenants(eyes, wanted, memories, Scope::Everything).await?;
     Ok(plan::foresee(draft.plan))

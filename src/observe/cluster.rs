@@ -309,7 +309,8 @@ impl Cluster {
             let mut ids = desired.objects.keys();
             ids.any(|id| matches!(id, ObjectId::Credentials { .. }))
         };
-        if subject.has_key() && subject.is_finished() || !wants_one(&subject.desired(name)) {
+        let is_known = subject.has_key() && subject.has_known_hosts();
+        if is_known && subject.is_finished() || !wants_one(&subject.desired(name)) {
             Secret::AsRemembered
         } else if self.lists.has_control_namespace(name) {
             Secret::ToBeRead
@@ -453,6 +454,7 @@ impl Cluster {
             Some(Ok(Some(stored))) => {
                 seen.public_key =
                     keys::fingerprint(&stored.public_key).map(|_| stored.public_key.clone());
+                seen.known_hosts = Some(keys::fingerprint_of_hosts(&stored.known_hosts));
                 stored_key(name, stored)
             }
         };
@@ -488,19 +490,21 @@ fn stored_key(tenant: &TenantName, stored: &StoredKey) -> Sighting {
             whose: "not made by Tenantry".to_owned(),
         },
     };
+    let credentials = |algorithm: String| {
+        Object::Credentials(Credentials {
+            algorithm,
+            known_hosts: Some(keys::fingerprint_of_hosts(&stored.known_hosts)),
+        })
+    };
     match keys::algorithm(&stored.public_key) {
-        Some(algorithm) => {
-            let object = Object::Credentials(Credentials {
-                algorithm: algorithm.to_string(),
-            });
-            Sighting::Present { object, ownership }
-        }
+        Some(algorithm) => Sighting::Present {
+            object: credentials(algorithm.to_string()),
+            ownership,
+        },
         // A Secret of ours without a whole key in it is as good as none.
         None if ownership == Ownership::Ours => Sighting::Absent,
         None => Sighting::Present {
-            object: Object::Credentials(Credentials {
-                algorithm: "unknown".to_owned(),
-            }),
+            object: credentials("unknown".to_owned()),
             ownership,
         },
     }

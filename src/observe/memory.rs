@@ -11,7 +11,7 @@ use super::cluster::kept;
 use super::mark::Mark;
 use crate::flux;
 use crate::kubernetes::{Error, Reader};
-use crate::names::TenantName;
+use crate::names::{FullName, TenantName};
 use crate::object::{Fingerprint, Kind};
 use crate::observed::{Accepted, Memory, Progress, RememberedRepository};
 use crate::surroundings::Surroundings;
@@ -43,6 +43,27 @@ pub async fn memories(
     };
     cluster.each(Kind::Tenant, None, &mut add).await?;
     Ok(memories)
+}
+
+/// The tenant of this control repo whose workspace has this name, `owner/name`.
+pub async fn tenant_of_workspace(
+    cluster: &Reader,
+    control_repository: &FullName,
+    workspace: &str,
+) -> Result<Option<TenantName>, Error> {
+    let mut found = None;
+    let mut look = |object: Value| {
+        let control = object["spec"]["controlRepository"].as_str();
+        let is_ours = control.is_some_and(|control| control_repository.is(control));
+        let repository = repository(&object["status"]);
+        if is_ours && repository.is_some_and(|repository| repository.full_name.is(workspace)) {
+            found = object["metadata"]["name"]
+                .as_str()
+                .and_then(|name| name.parse().ok());
+        }
+    };
+    cluster.each(Kind::Tenant, None, &mut look).await?;
+    Ok(found)
 }
 
 fn remembered(
@@ -104,14 +125,16 @@ fn memory(object: &Value, wanted: Option<&Arc<Tenant>>) -> Result<Memory, String
             .parse::<Timestamp>()
             .map_err(|error| format!("creationTimestamp: {error}"))?,
         repository: repository(status),
-        key: status
-            .pointer("/deployKey/fingerprint")
-            .and_then(Value::as_str)
-            .map(|key| Fingerprint(key.to_owned())),
+        key: fingerprint(&status["deployKey"]["fingerprint"]),
+        known_hosts: fingerprint(&status["deployKey"]["knownHosts"]),
         progress,
         generation: generation.unwrap_or_default(),
         accepted,
     })
+}
+
+fn fingerprint(value: &Value) -> Option<Fingerprint> {
+    value.as_str().map(|text| Fingerprint(text.to_owned()))
 }
 
 /// The entry remembered; the file's own, if it is the same.

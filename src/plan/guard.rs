@@ -99,9 +99,11 @@ fn hold(mut plan: Plan, mut announced: impl FnMut(&TenantName, &Step, &Objects) 
 }
 
 /// Access that the accepted entry grants and that was given once: people agreed to it at that merge, and somebody took
-/// it away on the side. What a repo shows to whom, and what a key may do, stays as it was made by hand.
+/// it away on the side. What a repo shows to whom, and what a key that is there may do, stays as it was made by hand.
 fn gives_back(step: &Step) -> bool {
-    is_access(&step.id) && step.cause == Cause::Drift
+    let is_key = matches!(step.id, ObjectId::DeployKey { .. });
+    let was_given = is_access(&step.id) || is_key && matches!(step.change, Change::Create);
+    was_given && step.cause == Cause::Drift
 }
 
 /// Access that somebody has not had before, be it to something new: without Flux's lockdown it leads further.

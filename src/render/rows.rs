@@ -443,6 +443,9 @@ fn of_update(id: &ObjectId, fields: &[FieldChange]) -> Phrase {
                 .words(" on ")
                 .name(repository)
         }
+        (ObjectId::Credentials { .. }, [field]) if field.path == "knownHosts" => {
+            Phrase::new().words("GitHub's host keys have changed")
+        }
         _ => Phrase::new(),
     }
 }

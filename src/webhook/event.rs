@@ -61,6 +61,8 @@ pub enum Event {
         body: String,
         on_pull: bool,
     },
+    /// A deploy key of the repository was registered or removed.
+    DeployKey,
     /// What the App may see or do on an account has changed.
     Installation { owner: String, action: Action },
     /// Nothing of ours: another event, another action, a tag.
@@ -155,6 +157,7 @@ fn event(name: &str, action: &str, body: &[u8]) -> serde_json::Result<Event> {
         ("check_run", "rerequested") => parse(body, CheckRun::event),
         ("check_suite", "rerequested") => parse(body, CheckSuite::event),
         ("issue_comment", "created") => parse(body, IssueComment::event),
+        ("deploy_key", "created" | "deleted") => Ok(Event::DeployKey),
         ("installation" | "installation_repositories", _) => {
             parse(body, |payload: Installation| payload.event(action))
         }

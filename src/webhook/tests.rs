@@ -305,6 +305,14 @@ async fn a_comment_on_an_issue_is_not_on_a_pull_request_and_an_edit_is_no_commen
 }
 
 #[tokio::test]
+async fn a_deploy_key_comes_and_goes_and_its_payload_is_only_a_hint() {
+    for action in ["created", "deleted"] {
+        let event = read("deploy_key", json!({"action": action})).await;
+        assert_eq!(event, Event::DeployKey);
+    }
+}
+
+#[tokio::test]
 async fn an_installation_comes_goes_and_changes() {
     let cases = [
         ("installation", "created", Action::Available),

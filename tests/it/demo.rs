@@ -35,12 +35,12 @@ fn told(mut command: Command) -> (Option<i32>, String, String) {
 /// What the story must tell, in this order.
 const STORY: [&str; 12] = [
     "acme/tenants holds tenants.yaml with two tenants",
-    "✓ tenantry/apply: Applied: 2 tenants added",
+    "✓ tenantry/apply: Live: 2 tenants added",
     "+ - name: ai-team",
     "✓ tenantry/plan: 1 tenant added",
     "│ Plan: 1 tenant added",
     "You merge it.",
-    "✓ tenantry/apply: Applied: 1 tenant added",
+    "✓ tenantry/apply: Live: 1 tenant added",
     "GitHub: repository acme/ai-team-workspace",
     "deploy key tenantry/demo/ai-team: read-only",
     "Kustomization workspace ✓",

@@ -323,8 +323,9 @@ async fn a_push_to_the_workspace_is_applied_once_somebody_asks() {
             .then_some(())
     };
     eventually(pruned, "the object that left the repository is removed").await;
+    // The app asks as well, once it is told of the push.
     let source = stage.flux_object("GitRepository").expect("it is there");
-    assert_eq!(source["status"]["lastHandledReconcileAt"], "now");
+    assert!(source["status"]["lastHandledReconcileAt"].is_string());
 
     // A manifest that cannot be applied leaves everything as it was.
     let wrong = [

@@ -106,7 +106,7 @@ async fn a_new_tenant_waits_until_flux_is_locked_down() {
     assert_eq!(apply.conclusion.as_deref(), Some("success"), "{apply:#?}");
     assert!(world.github.exists(&world.text("acme%/new%-workspace")));
     let comment = world.comment(number).expect("a comment");
-    assert!(comment.contains("### Applied"), "{comment}");
+    assert!(comment.contains("### Live"), "{comment}");
     assert!(!comment.contains("locked down"), "{comment}");
     world.rests().await;
     world.end().await;
@@ -145,7 +145,7 @@ async fn nobody_gains_access_until_flux_is_locked_down() {
     world.restart().await;
     assert_eq!(permission(&world), Some("maintain"));
     let comment = world.comment(number).expect("a comment");
-    assert!(comment.contains("### Applied"), "{comment}");
+    assert!(comment.contains("### Live"), "{comment}");
     world.rests().await;
     world.end().await;
 }
@@ -203,7 +203,7 @@ async fn with_warn_the_work_goes_on_and_each_comment_says_so() {
     assert_eq!(apply.conclusion.as_deref(), Some("success"), "{apply:#?}");
     let comment = world.comment(number).expect("a comment");
     assert!(
-        comment.contains("### Applied") && comment.contains(said),
+        comment.contains("### Live") && comment.contains(said),
         "{comment}"
     );
     assert!(apply.summary.is_some_and(|summary| summary.contains(said)));

@@ -15,6 +15,7 @@ mod cli;
 mod command;
 mod faults;
 mod held;
+mod keys;
 mod live;
 mod lockdown;
 mod merge;

@@ -54,6 +54,7 @@ pub(crate) fn surroundings() -> Surroundings {
         control_repository: "acme/control".parse().unwrap(),
         cluster: "default".to_owned(),
         git_host: "github.com".to_owned(),
+        host_keys: None,
     }
 }
 
@@ -373,6 +374,7 @@ impl World {
         if let Some((algorithm, _)) = secret {
             let object = Object::Credentials(Credentials {
                 algorithm: algorithm.clone(),
+                known_hosts: None,
             });
             sightings.insert(
                 ObjectId::Credentials {
@@ -415,6 +417,7 @@ impl World {
             created_at: "2026-11-25T00:00:00Z".parse().unwrap(),
             repository: None,
             key: None,
+            known_hosts: None,
             progress: *progress,
             generation: 1,
             accepted: None,

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::clock;
 use super::git::{Commit, File, Files, Oid, Signature, ZERO};
-use super::model::{Id, Permission, Repository, Visibility, World};
+use super::model::{DeployKey, Id, Permission, Repository, Visibility, World};
 use super::view::{self, WEB};
 use super::webhooks::About;
 
@@ -337,5 +337,26 @@ impl World {
             actor,
             &json!({"action": "removed_from_repository", "team": shown}),
         );
+    }
+
+    /// Registers a key that no repository has yet.
+    pub(super) fn register_deploy_key(&mut self, repository: Id, key: DeployKey, actor: Id) {
+        let id = key.id;
+        self.insert_deploy_key(repository, key);
+        let shown = view::deploy_key(self, repository, id);
+        let payload = json!({"action": "created", "key": shown});
+        self.emit("deploy_key", About::repository(repository), actor, &payload);
+    }
+
+    /// Removes a key, if the repository has it.
+    pub(super) fn revoke_deploy_key(&mut self, repository: Id, key: Id, actor: Id) -> bool {
+        if !self.repository(repository).deploy_keys.contains_key(&key) {
+            return false;
+        }
+        let shown = view::deploy_key(self, repository, key);
+        self.remove_deploy_key(repository, key);
+        let payload = json!({"action": "deleted", "key": shown});
+        self.emit("deploy_key", About::repository(repository), actor, &payload);
+        true
     }
 }

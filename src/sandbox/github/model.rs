@@ -362,6 +362,8 @@ pub struct World {
     pub installations: BTreeMap<Id, Installation>,
     /// How long GitHub takes to try a pull's merge.
     pub merge_delay: Duration,
+    /// The public keys of GitHub's SSH servers, as `/meta` tells them.
+    pub host_keys: Vec<String>,
     pub(super) root: String,
     pub(super) objects: HashMap<Id, Objects>,
     pub(super) webhooks: Webhooks,
@@ -390,6 +392,7 @@ impl World {
             apps: BTreeMap::new(),
             installations: BTreeMap::new(),
             merge_delay: Duration::from_millis(20),
+            host_keys: super::rest::HOST_KEYS.map(ToOwned::to_owned).into(),
             root,
             objects: HashMap::new(),
             webhooks: Webhooks::default(),

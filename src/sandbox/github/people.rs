@@ -1,9 +1,9 @@
 //! What a person does on GitHub, in its pages or with git, and what GitHub tells Apps about it.
 
-use super::GitHub;
 use super::actions::{Edits, MergeMethod, NewPull};
 use super::git::Oid;
-use super::model::{Id, Permission, PullState, World};
+use super::model::{DeployKey, Id, Permission, PullState, World};
+use super::{GitHub, clock};
 
 /// Somebody who is signed in.
 pub struct Person<'a> {
@@ -67,6 +67,32 @@ impl<'a> Person<'a> {
     pub fn delete_branch(&self, repository: &str, branch: &str) {
         self.on(repository, |world, id| {
             world.push(id, self.id, branch, None);
+        });
+    }
+
+    /// Registers a deploy key on the repository's page.
+    pub fn add_deploy_key(&self, repository: &str, title: &str, key: &str, read_only: bool) {
+        self.on(repository, |world, id| {
+            let key = DeployKey {
+                id: world.fresh_id(),
+                title: title.to_owned(),
+                key: World::key_material(key),
+                read_only,
+                created_at: clock::stamp_now(),
+                added_by: world.login(self.id).to_owned(),
+            };
+            world.register_deploy_key(id, key, self.id);
+        });
+    }
+
+    /// Removes all deploy keys of this title on the repository's page.
+    pub fn remove_deploy_key(&self, repository: &str, title: &str) {
+        self.on(repository, |world, id| {
+            let keys = world.repository(id).deploy_keys.values();
+            let titled = keys.filter(|key| key.title == title).map(|key| key.id);
+            for key in titled.collect::<Vec<_>>() {
+                world.revoke_deploy_key(id, key, self.id);
+            }
         });
     }
 

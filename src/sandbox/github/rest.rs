@@ -26,6 +26,8 @@ mod pulls;
 mod repositories;
 mod teams;
 
+pub(super) use meta::HOST_KEYS;
+
 /// What a route asks of the caller. Needs are in the notation of `x-accepted-github-permissions`.
 #[derive(Clone, Copy)]
 pub(super) enum Access {

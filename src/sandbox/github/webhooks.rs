@@ -406,6 +406,8 @@ pub(super) fn needed_permissions(event: &str) -> &'static [(&'static str, &'stat
         "issue_comment" => &[("issues", "read"), ("pull_requests", "read")],
         "check_run" | "check_suite" => &[("checks", "read")],
         "merge_group" => &[("merge_queues", "read")],
+        // By GitHub's description it is this one, although the keys themselves are for `administration`.
+        "deploy_key" => &[("deployments", "read")],
         "team" | "team_add" | "membership" | "organization" => &[("members", "read")],
         "member" => &[("members", "read"), ("metadata", "read")],
         _ => &[("metadata", "read")],

@@ -57,6 +57,7 @@ async fn every_payload_that_github_shows_is_read() {
     {
         "check_run rerequested": 2,
         "check_suite rerequested": 2,
+        "deploy_key created": 2,
         "installation created": 2,
         "installation deleted": 2,
         "installation new_permissions_accepted": 1,

@@ -70,7 +70,8 @@ pub(super) fn create(call: &mut Call<'_>) -> Answer {
         created_at: clock::stamp_now(),
         added_by: call.world.login(call.actor()).to_owned(),
     };
-    call.world.insert_deploy_key(repository, key);
+    let actor = call.actor();
+    call.world.register_deploy_key(repository, key, actor);
     Ok(Reply::created(view::deploy_key(call.world, repository, id)))
 }
 
@@ -83,7 +84,8 @@ fn looks_like_key(material: &str) -> bool {
 
 pub(super) fn delete(call: &mut Call<'_>) -> Answer {
     let (repository, id) = (call.repository(), call.number("key_id")?);
-    if call.world.remove_deploy_key(repository, id) {
+    let actor = call.actor();
+    if call.world.revoke_deploy_key(repository, id, actor) {
         Ok(Reply::no_content())
     } else {
         Err(Refusal::not_found())
