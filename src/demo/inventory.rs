@@ -34,6 +34,15 @@ const KINDS: [(&str, &str); 10] = [
     ),
 ];
 
+/// The kinds to whose objects others write by themselves: Flux, the cluster's own controllers, and who follows a tenant.
+const OTHERS_WRITE: [&str; 5] = [
+    "Tenant",
+    "ResourceQuota",
+    "ServiceAccount",
+    "GitRepository",
+    "Kustomization",
+];
+
 /// The kinds whose status Flux writes.
 const SYNCED: [&str; 2] = ["GitRepository", "Kustomization"];
 
@@ -57,7 +66,7 @@ struct Id {
 
 #[derive(Debug)]
 struct Found {
-    /// Differs once somebody has written to the object; its generation alone where Flux writes the status.
+    /// Differs once somebody has written to the object; its generation alone where others write, too.
     version: String,
     /// The condition `Ready`: its status and message.
     ready: Option<(bool, String)>,
@@ -104,7 +113,7 @@ pub(super) async fn of(stage: &Stage, tenant: &str) -> anyhow::Result<Inventory>
 
 fn version(kind: &str, item: &Value) -> String {
     let metadata = &item["metadata"];
-    let counter = if SYNCED.contains(&kind) {
+    let counter = if OTHERS_WRITE.contains(&kind) {
         &metadata["generation"]
     } else {
         &metadata["resourceVersion"]

@@ -105,6 +105,58 @@ fn a_cluster_that_cannot_be_reached_ends_it_with_a_reason() {
 }
 
 #[test]
+fn kubectl_looks_around_in_the_embedded_cluster() {
+    let Some(cluster) = Cluster::shared_or_skip() else {
+        return;
+    };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut child = demo(folder.path(), &[])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let out = BufReader::new(child.stdout.take().expect("it is piped"));
+    let mut lines = out.lines().map(|line| line.expect("it prints UTF-8"));
+    let file = lines.find_map(|line| Some(line.split_once("kubectl --kubeconfig ")?.1.to_owned()));
+    let file = file.expect("it names a kubeconfig");
+    lines.find(|line| line.starts_with("Open "));
+    let kubectl = |arguments: &str| {
+        let mut command = Command::new(cluster.assets().join("kubectl"));
+        command
+            .env("HOME", folder.path())
+            .args(["--kubeconfig", &file])
+            .args(arguments.split(' '));
+        let (status, out, error) = told(command);
+        assert_eq!(status, Some(0), "{arguments}: {error}");
+        out
+    };
+    let row = |text: &str, columns: &[&str]| {
+        let mut rows = text.lines().map(|line| line.split_whitespace());
+        let found =
+            rows.any(|mut row| columns.iter().all(|column| row.any(|cell| cell == *column)));
+        assert!(found, "no row {columns:?} in:\n{text}");
+    };
+    let tenants = kubectl("get tenants.tenantry.dev");
+    row(
+        &tenants,
+        &["NAME", "READY", "REPOSITORY", "REVISION", "AGE"],
+    );
+    row(&tenants, &["ai-team", "True", "acme/ai-team-workspace"]);
+    let inside = kubectl("get gitrepositories,secrets,rolebindings --namespace tenant-ai-team");
+    row(&inside, &["secret/git-auth", "Opaque", "3"]);
+    let view = "rolebinding.rbac.authorization.k8s.io/ai-team-view";
+    row(&inside, &[view, "ClusterRole/view"]);
+    let labelled = "get namespaces --selector toolkit.fluxcd.io/tenant=ai-team --output name";
+    assert_eq!(kubectl(labelled).lines().count(), 4);
+    assert!(kubectl("describe namespace ai").contains("Active"));
+    row(
+        &kubectl("api-resources"),
+        &["tenants", "tenantry.dev/v1alpha1", "Tenant"],
+    );
+    interrupt(&child);
+    assert!(child.wait().expect("it ends").success());
+}
+
+#[test]
 fn it_serves_pages_until_it_is_interrupted_and_leaves_nothing_behind() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let started = Instant::now();
