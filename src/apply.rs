@@ -5,6 +5,7 @@
 
 mod cluster;
 mod github;
+mod room;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,13 +14,14 @@ use futures::StreamExt as _;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::kubernetes::Teller;
 use crate::names::TenantName;
 use crate::object::{Fingerprint, Object, ObjectId};
-use crate::observed::{Accepted, Memory, Progress, RememberedRepository};
-use crate::plan::{ApprovedPlan, Change, Hold, Step, TenantPlan};
+use crate::observed::{Condition, Facts, Memory, Progress, RememberedRepository};
+use crate::plan::{ApprovedPlan, Change, Hold, Step, TenantAction, TenantPlan};
 use crate::report::{Outcome, Report, Retry, TenantReport};
 use crate::surroundings::Surroundings;
-use crate::tenants::Tenant;
+use crate::tenants::{Tenant, Tenants};
 use crate::{github as hub, keys, kubernetes};
 
 /// Tenants that are written at the same time.
@@ -35,6 +37,8 @@ pub struct Hands<'a> {
     /// Lines of `known_hosts` for the Git host.
     pub known_hosts: &'a str,
     pub now: Timestamp,
+    /// Of the whole file: each is asked about the room beside it.
+    pub tenants: &'a Tenants,
 }
 
 /// What was seen of a tenant, as far as its steps need it.
@@ -55,7 +59,7 @@ pub async fn run(
     known: BTreeMap<TenantName, Known>,
 ) -> Report {
     let plan = plan.into_plan();
-    let unchanged = plan.unchanged;
+    let (unchanged, notes) = (plan.unchanged, plan.notes);
     let mut plans = plan.tenants;
     let jobs: Vec<_> = known
         .into_iter()
@@ -81,7 +85,11 @@ pub async fn run(
         .into_iter()
         .map(|(name, plan)| (name, untouched(plan)));
     tenants.extend(blocked);
-    Report { tenants, unchanged }
+    Report {
+        tenants,
+        unchanged,
+        notes,
+    }
 }
 
 fn untouched(plan: TenantPlan) -> TenantReport {
@@ -114,12 +122,12 @@ impl Known {
     pub fn is_settled(&self) -> bool {
         let as_before = |memory: &Memory| {
             let condition = verdict(&[], memory.generation);
-            self.is_as_remembered(memory, &condition)
+            self.is_as_remembered(memory, &condition) && memory.is_contained()
         };
         self.memory.as_ref().is_none_or(as_before)
     }
 
-    fn is_as_remembered(&self, memory: &Memory, condition: &Accepted) -> bool {
+    fn is_as_remembered(&self, memory: &Memory, condition: &Condition) -> bool {
         let repository = self.repository.as_ref().or(memory.repository.as_ref());
         memory.accepted.as_ref() == Some(condition)
             && memory.key == self.key(memory)
@@ -136,13 +144,7 @@ impl Known {
 impl Work<'_> {
     async fn run(mut self, plan: Option<TenantPlan>) -> Option<TenantReport> {
         let Some(plan) = plan else {
-            return match self.settle(&[]).await {
-                Ok(()) => None,
-                Err(failure) => {
-                    tracing::warn!(tenant = %self.tenant, error = failure.error, "the Tenant's status was not written");
-                    None
-                }
-            };
+            return self.complete().await;
         };
         let wanted = plan.wanted();
         let mut outcomes: Vec<(Step, Outcome)> = Vec::with_capacity(plan.steps.len());
@@ -165,12 +167,30 @@ impl Work<'_> {
         {
             *outcome = Outcome::Failed { error, retry };
         }
+        let mut problems = plan.problems;
+        problems.extend(self.review(&outcomes).await);
         Some(TenantReport {
             action: plan.action,
             wish: plan.wish,
             outcomes,
-            problems: plan.problems,
+            problems,
             facts: plan.facts,
+        })
+    }
+
+    /// Nothing differs, but what is remembered is not complete.
+    async fn complete(self) -> Option<TenantReport> {
+        if let Err(Failure { error, .. }) = self.settle(&[]).await {
+            tracing::warn!(tenant = %self.tenant, error, "the Tenant's status was not written");
+            return None;
+        }
+        let problem = self.review(&[]).await?;
+        Some(TenantReport {
+            action: TenantAction::Change,
+            wish: None,
+            outcomes: Vec::new(),
+            problems: vec![problem],
+            facts: Facts::default(),
         })
     }
 
@@ -212,51 +232,59 @@ impl Work<'_> {
     }
 
     /// Completes what is remembered of the tenant, if that is not so already.
-    async fn settle(&mut self, outcomes: &[(Step, Outcome)]) -> Result<(), Failure> {
-        let Some(status) = self.status(outcomes) else {
+    async fn settle(&self, outcomes: &[(Step, Outcome)]) -> Result<(), Failure> {
+        let Some(memory) = &self.known.memory else {
             return Ok(());
         };
-        self.hands.cluster.remember(self.tenant, &status).await?;
+        let accepted = verdict(outcomes, memory.generation);
+        let cluster = self.hands.cluster;
+        let status = self.status(memory, &accepted);
+        if status != json!({}) {
+            cluster.remember(self.tenant, &status).await?;
+        }
+        let before = memory.accepted.as_ref();
+        if before != Some(&accepted) {
+            let condition = told("Accepted", &accepted, before, self.hands.now);
+            let teller = Teller::Writing;
+            cluster.tell(self.tenant, teller, &[condition]).await?;
+        }
         Ok(())
     }
 
-    fn status(&self, outcomes: &[(Step, Outcome)]) -> Option<Value> {
-        let memory = self.known.memory.as_ref()?;
-        let condition = verdict(outcomes, memory.generation);
-        if self.known.is_as_remembered(memory, &condition) {
-            return None;
-        }
-        let mut status = json!({ "conditions": [self.condition(&condition, memory)] });
-        if let Some(repository) = &self.known.repository {
+    /// What the status is to say beside its conditions, as far as it does not yet.
+    fn status(&self, memory: &Memory, accepted: &Condition) -> Value {
+        let mut status = json!({});
+        if let Some(repository) = &self.known.repository
+            && memory.repository.as_ref() != Some(repository)
+        {
             status["repository"] =
                 json!({ "nodeId": repository.node_id, "fullName": repository.full_name });
         }
-        if let Some(Fingerprint(fingerprint)) = self.known.key(memory) {
+        let key = self.known.key(memory);
+        if let Some(Fingerprint(fingerprint)) =
+            key.as_ref().filter(|key| memory.key.as_ref() != Some(key))
+        {
             status["deployKey"] = json!({ "fingerprint": fingerprint });
         }
-        if condition.is_true && memory.progress == Progress::New {
+        if accepted.is_true && memory.progress == Progress::New {
             status["onboardedAt"] = json!(self.hands.now);
         }
-        Some(status)
+        status
     }
+}
 
-    fn condition(&self, condition: &Accepted, memory: &Memory) -> Value {
-        let before = memory
-            .accepted
-            .as_ref()
-            .filter(|before| before.is_true == condition.is_true);
-        let since = before
-            .and_then(|before| before.since)
-            .unwrap_or(self.hands.now);
-        json!({
-            "type": "Accepted",
-            "status": if condition.is_true { "True" } else { "False" },
-            "reason": condition.reason,
-            "message": condition.message,
-            "observedGeneration": condition.generation,
-            "lastTransitionTime": whole_seconds(since),
-        })
-    }
+/// A condition as the Tenant has it; `before` is what it says now.
+fn told(name: &str, condition: &Condition, before: Option<&Condition>, now: Timestamp) -> Value {
+    let as_before = before.filter(|before| before.is_true == condition.is_true);
+    let since = as_before.and_then(|before| before.since).unwrap_or(now);
+    json!({
+        "type": name,
+        "status": if condition.is_true { "True" } else { "False" },
+        "reason": condition.reason,
+        "message": condition.message,
+        "observedGeneration": condition.generation,
+        "lastTransitionTime": whole_seconds(since),
+    })
 }
 
 /// Kubernetes writes times in whole seconds.
@@ -265,8 +293,8 @@ fn whole_seconds(time: Timestamp) -> Timestamp {
 }
 
 /// What the outcomes make of the condition `Accepted`: whether everything that the entry wants is written.
-fn verdict(outcomes: &[(Step, Outcome)], generation: i64) -> Accepted {
-    let of = |is_true, reason: &str, message: String| Accepted {
+fn verdict(outcomes: &[(Step, Outcome)], generation: i64) -> Condition {
+    let of = |is_true, reason: &str, message: String| Condition {
         is_true,
         reason: reason.to_owned(),
         message,

@@ -170,6 +170,7 @@ async fn draft(surroundings: &Arc<Surroundings>, sorted: Sorted, look: &Look) ->
             offered: seen.offered,
             public_key: seen.public_key,
         };
+        plan.notes.extend(seen.notes);
         if !(tenant.is_empty() && knowledge.is_settled()) {
             known.insert(name.clone(), knowledge);
         }

@@ -4,6 +4,9 @@
 //! ServiceAccount that Flux applies as, the key, and Flux's own two objects. Everybody who can create objects beside a
 //! Secret can read it, so it cannot stand in a workload namespace.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -28,9 +31,9 @@ pub const ADOPT: &str = "tenantry.dev/adopt";
 /// Name of the GitRepository and of the Kustomization in a control namespace.
 pub const SYNC: &str = "workspace";
 /// The ServiceAccount, in the control namespace, that Flux applies as.
-const RECONCILER: &str = "reconciler";
+pub const RECONCILER: &str = "reconciler";
 /// The ServiceAccount, in each workload namespace, of Flux objects that a tenant makes itself.
-const NESTED: &str = "flux";
+pub const NESTED: &str = "flux";
 
 /// The message of the commit that puts the sync path into a new workspace.
 pub const FIRST_COMMIT: &str = "Add the directory that Flux syncs";

@@ -5,6 +5,7 @@
 
 pub mod error;
 mod list;
+pub mod rights;
 
 use std::time::Duration;
 
@@ -44,6 +45,16 @@ pub enum Force {
     Yes,
     /// First contact: a conflict is an answer, and names the other manager.
     No,
+}
+
+crate::words::words! {
+    /// Whose conditions of a Tenant are told: each is a field manager of its own.
+    Teller {
+        /// `Accepted`.
+        Writing = "tenantry-accepted",
+        /// `Contained`.
+        Reviewing = "tenantry-contained",
+    }
 }
 
 /// The public side of the `git-auth` Secret; the private key does not leave [`Reader::credentials`].
@@ -247,6 +258,33 @@ impl Writer {
             serde_json::to_vec(&json!({ "status": status })).expect("a status is plain data");
         let path = format!("{}/status?fieldManager={FIELD_MANAGER}", path(&id));
         let content_type = "application/merge-patch+json";
+        self.reader
+            .send(Method::PATCH, &path, Some((content_type, body)))
+            .await
+            .map(|_| ())
+    }
+
+    /// Server-side apply of conditions, each a list entry of its own: those of another teller stay as they are.
+    pub async fn tell(
+        &self,
+        tenant: &TenantName,
+        teller: Teller,
+        conditions: &[Value],
+    ) -> Result<(), Error> {
+        let id = ManifestId {
+            kind: Kind::Tenant,
+            namespace: None,
+            name: tenant.to_string(),
+        };
+        let manifest = json!({
+            "apiVersion": Kind::Tenant.api_version(),
+            "kind": Kind::Tenant,
+            "metadata": { "name": tenant },
+            "status": { "conditions": conditions },
+        });
+        let body = serde_json::to_vec(&manifest).expect("a status is plain data");
+        let path = format!("{}/status?fieldManager={teller}&force=true", path(&id));
+        let content_type = "application/apply-patch+yaml";
         self.reader
             .send(Method::PATCH, &path, Some((content_type, body)))
             .await

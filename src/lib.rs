@@ -20,6 +20,7 @@ pub mod plan;
 pub mod queue;
 pub mod render;
 pub mod report;
+pub mod room;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod serve;

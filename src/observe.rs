@@ -7,14 +7,16 @@ mod cluster;
 mod github;
 mod mark;
 mod memory;
+mod organization;
+mod rights;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::desired::{self, Desired, Wish};
 use crate::names::{NamespaceName, TeamSlug, TenantName};
 use crate::object::{Kind, ObjectId};
-use crate::observed::{Memory, Observed, Problem, Progress, RememberedRepository, Sighting};
+use crate::observed::{Memory, Note, Observed, Problem, Progress, RememberedRepository, Sighting};
 use crate::surroundings::Surroundings;
 use crate::tenants::Tenant;
 use crate::tenants::diagnostic::Place;
@@ -24,6 +26,8 @@ pub use crate::observe::memory::{Memories, Remembered, memories};
 
 use crate::observe::cluster::Cluster;
 use crate::observe::github::GitHub;
+use crate::observe::organization::Organization;
+use crate::observe::rights::Rights;
 
 /// With what one looks.
 #[derive(Clone, Copy)]
@@ -45,6 +49,8 @@ pub struct Subject {
 pub struct Look {
     cluster: Cluster,
     github: GitHub,
+    organization: Organization,
+    rights: Rights,
 }
 
 /// What was seen of one tenant, and what acting on it needs to know.
@@ -57,6 +63,8 @@ pub struct Seen {
     pub offered: Option<RememberedRepository>,
     /// The public key in the tenant's Secret, where it was read.
     pub public_key: Option<String>,
+    /// What holds nothing; the same of many tenants is said once.
+    pub notes: BTreeSet<Note>,
 }
 
 /// Looks at these tenants. A refusal of the whole of GitHub or of the cluster is an error; one object that cannot be
@@ -65,13 +73,17 @@ pub async fn look(
     eyes: Eyes<'_>,
     subjects: &BTreeMap<TenantName, Subject>,
 ) -> anyhow::Result<Look> {
-    let (cluster, github) = tokio::join!(
+    let (cluster, github, organization, rights) = tokio::join!(
         cluster::look(eyes.cluster, subjects),
-        github::look(eyes.github, eyes.surroundings, subjects)
+        github::look(eyes.github, eyes.surroundings, subjects),
+        organization::look(eyes.github, eyes.surroundings, subjects),
+        rights::look(eyes.cluster, subjects)
     );
     Ok(Look {
         cluster: cluster?,
         github: github?,
+        organization: organization?,
+        rights: rights?,
     })
 }
 
@@ -89,6 +101,8 @@ impl Look {
         seen.observed.memory.clone_from(&subject.memory);
         self.cluster.tell(name, subject, desired, &mut seen);
         self.github.tell(name, subject, desired, &mut seen);
+        self.organization.tell(subject, desired, &mut seen);
+        self.rights.tell(subject, &mut seen);
         seen
     }
 }
@@ -96,6 +110,13 @@ impl Look {
 impl Seen {
     fn sight(&mut self, id: ObjectId, sighting: Sighting) {
         self.observed.sightings.insert(id, sighting);
+    }
+
+    fn note(&mut self, message: String, help: &str) {
+        self.notes.insert(Note {
+            message,
+            help: Some(help.to_owned()),
+        });
     }
 
     fn problem(&mut self, place: Place, message: String, help: Option<String>) {
@@ -129,9 +150,10 @@ impl Subject {
         self.entry() == self.memory.as_ref().map(|memory| &memory.entry)
     }
 
-    /// Whether all that the file wants was written once.
+    /// Whether all that the file wants was written once, and found to keep the tenant in its room.
     pub fn is_finished(&self) -> bool {
-        let finished = |memory: &Memory| memory.progress == Progress::Finished;
+        let finished =
+            |memory: &Memory| memory.progress == Progress::Finished && memory.is_contained();
         self.is_unchanged() && self.memory.as_ref().is_some_and(finished)
     }
 

@@ -61,12 +61,24 @@ pub struct Memory {
     pub progress: Progress,
     /// `metadata.generation`: changes with the entry.
     pub generation: i64,
-    pub accepted: Option<Accepted>,
+    /// The conditions of those names.
+    pub accepted: Option<Condition>,
+    pub contained: Option<Condition>,
 }
 
-/// The condition `Accepted` of a `Tenant` object.
+impl Memory {
+    /// Whether the tenant's accounts were found to be within their room since the entry last changed. Without namespaces
+    /// there are none.
+    pub fn is_contained(&self) -> bool {
+        let found =
+            |condition: &Condition| condition.is_true && condition.generation == self.generation;
+        self.entry.namespaces.is_empty() || self.contained.as_ref().is_some_and(found)
+    }
+}
+
+/// A condition of a `Tenant` object.
 #[derive(Debug, Clone)]
-pub struct Accepted {
+pub struct Condition {
     pub is_true: bool,
     pub reason: String,
     pub message: String,
@@ -76,7 +88,7 @@ pub struct Accepted {
     pub since: Option<Timestamp>,
 }
 
-impl PartialEq for Accepted {
+impl PartialEq for Condition {
     fn eq(&self, other: &Self) -> bool {
         let said = |condition: &Self| (condition.is_true, condition.generation);
         said(self) == said(other) && self.reason == other.reason && self.message == other.message
@@ -105,6 +117,13 @@ pub enum Progress {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
     pub place: Place,
+    pub message: String,
+    pub help: Option<String>,
+}
+
+/// Something that holds nothing, and that people should know.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Note {
     pub message: String,
     pub help: Option<String>,
 }

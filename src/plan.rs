@@ -9,7 +9,7 @@ pub mod guard;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -20,7 +20,7 @@ pub use crate::plan::guard::{ApprovedPlan, Consent, approve, foresee};
 use crate::desired::{Desired, Objects, Wish};
 use crate::names::TenantName;
 use crate::object::{Object, ObjectId, Side};
-use crate::observed::{Facts, Observed, Ownership, Problem, Progress, Sighting};
+use crate::observed::{Facts, Note, Observed, Ownership, Problem, Progress, Sighting};
 use crate::tenants::diagnostic::Place;
 
 /// All the changes, tenant by tenant. A tenant in which nothing differs is only counted.
@@ -28,6 +28,8 @@ use crate::tenants::diagnostic::Place;
 pub struct Plan {
     pub tenants: BTreeMap<TenantName, TenantPlan>,
     pub unchanged: Unchanged,
+    /// What people should know though it holds nothing.
+    pub notes: BTreeSet<Note>,
 }
 
 /// What was compared and found as it should be, or not looked at because nothing of its entry changed.

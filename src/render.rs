@@ -15,6 +15,7 @@ pub mod escape;
 mod fit;
 mod headline;
 pub mod json;
+mod notes;
 mod phrase;
 mod rows;
 #[cfg(test)]

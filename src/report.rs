@@ -1,17 +1,19 @@
 //! What an apply did, step by step.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::desired::{Objects, Wish};
 use crate::names::TenantName;
 use crate::object::ObjectId;
-use crate::observed::{Facts, Problem};
+use crate::observed::{Facts, Note, Problem};
 use crate::plan::{Hold, Step, TenantAction, Unchanged};
 
 #[derive(Debug, Clone, Default)]
 pub struct Report {
     pub tenants: BTreeMap<TenantName, TenantReport>,
     pub unchanged: Unchanged,
+    /// What people should know though it holds nothing.
+    pub notes: BTreeSet<Note>,
 }
 
 #[derive(Debug, Clone)]
@@ -79,6 +81,7 @@ impl Report {
         }
         self.tenants.append(&mut later.tenants);
         self.unchanged = later.unchanged;
+        self.notes.append(&mut later.notes);
     }
 
     pub fn problems(&self) -> impl Iterator<Item = (&TenantName, &Problem)> {
@@ -134,7 +137,7 @@ impl TenantReport {
         self.outcomes
             .sort_by(|(one, _), (two, _)| one.id.cmp(&two.id));
         self.problems = again.problems;
-        self.wish = again.wish;
+        self.wish = again.wish.or_else(|| self.wish.take());
     }
 
     /// What the steps make of the objects.

@@ -1,5 +1,7 @@
 //! The running app: two listeners, the queue, and the clock that compares everything now and then.
 
+mod guards;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +21,7 @@ use crate::bot::{Bot, Job, Pace, Setup};
 use crate::config::ServeArgs;
 use crate::github::GitHub;
 use crate::queue::Queue;
+use crate::serve::guards::Guards;
 use crate::{kubernetes, webhook};
 
 /// Webhooks that may wait to be turned into jobs.
@@ -77,6 +80,7 @@ pub struct App {
     queue: Queue<Job>,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
+    watching: JoinHandle<()>,
     work: JoinHandle<()>,
 }
 
@@ -88,7 +92,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<App> {
     let (deliveries, receiver) = mpsc::channel(DELIVERIES);
     let (stop, stopped) = watch::channel(false);
     let queue = Queue::default();
-    let readiness = Readiness::default();
+    let (readiness, guards) = (Readiness::default(), Guards::default());
     let tasks = vec![
         serve(
             listener,
@@ -97,7 +101,11 @@ pub async fn start(parts: Parts) -> anyhow::Result<App> {
         ),
         serve(
             admin,
-            admin_router(readiness.clone(), parts.cluster.reader().clone()),
+            admin_router(Ready {
+                readiness: readiness.clone(),
+                guards: guards.clone(),
+                cluster: parts.cluster.reader().clone(),
+            }),
             stopped.clone(),
         ),
     ];
@@ -105,6 +113,8 @@ pub async fn start(parts: Parts) -> anyhow::Result<App> {
         webhook_secret: SecretString::default(),
         ..parts
     };
+    let watching = guards.watch(ready.cluster.reader().clone(), ready.setup.pace.resync);
+    let watching = tokio::spawn(watching);
     let work = tokio::spawn(work(ready, queue.clone(), receiver, readiness, stopped));
     tracing::info!(%address, %admin_address, "listening");
     Ok(App {
@@ -113,6 +123,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<App> {
         queue,
         stop,
         tasks,
+        watching,
         work,
     })
 }
@@ -127,6 +138,7 @@ impl App {
     pub async fn stop(self) {
         // Nobody listens any more only if everything has ended.
         let _ = self.stop.send(true);
+        self.watching.abort();
         let finished = async {
             for task in self.tasks {
                 let _ = task.await;
@@ -221,19 +233,28 @@ const NO_TENANTS: &str =
 #[derive(Clone, Default)]
 struct Readiness(Arc<AtomicBool>);
 
-fn admin_router(readiness: Readiness, cluster: kubernetes::Reader) -> Router {
-    Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
-        .with_state((readiness, cluster))
+/// What `/readyz` is told by.
+#[derive(Clone)]
+struct Ready {
+    readiness: Readiness,
+    guards: Guards,
+    cluster: kubernetes::Reader,
 }
 
-async fn ready(
-    State((readiness, cluster)): State<(Readiness, kubernetes::Reader)>,
-) -> (StatusCode, String) {
+fn admin_router(ready: Ready) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(self::ready))
+        .with_state(ready)
+}
+
+async fn ready(State(ready): State<Ready>) -> (StatusCode, String) {
     let unready = |text: String| (StatusCode::SERVICE_UNAVAILABLE, text + "\n");
-    match cluster.knows_tenants().await {
-        Ok(true) if readiness.0.load(Ordering::Relaxed) => (StatusCode::OK, "ok\n".to_owned()),
+    match ready.cluster.knows_tenants().await {
+        Ok(true) if ready.readiness.0.load(Ordering::Relaxed) => {
+            let note = ready.guards.note().map(|note| format!("but {note}\n"));
+            (StatusCode::OK, format!("ok\n{}", note.unwrap_or_default()))
+        }
         Ok(true) => unready("GitHub does not know the App yet: see the log".to_owned()),
         Ok(false) => unready(NO_TENANTS.to_owned()),
         Err(error) => unready(format!("the cluster cannot be read: {error}")),

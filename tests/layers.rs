@@ -11,6 +11,7 @@ const LAYERS: &[&[&str]] = &[
         "tenants",
         "surroundings",
         "flux",
+        "room",
         "desired",
         "observed",
         "plan",

@@ -112,6 +112,9 @@ impl Store {
         body: &[u8],
     ) -> (StatusCode, String) {
         let target = Target::of(path);
+        if method == Method::POST {
+            return (StatusCode::CREATED, self.review(path, body));
+        }
         let Some(name) = target.name else {
             return (StatusCode::OK, self.list(&target.kind, &pairs(query)));
         };
@@ -199,9 +202,51 @@ impl Store {
     fn merge_status(&mut self, key: &Key, sent: &Value) -> String {
         let text = self.objects.get_mut(key).expect("it was applied before");
         let mut object: Value = serde_json::from_str(text).expect("it was written as JSON");
-        merge(&mut object["status"], sent["status"].clone());
+        let mut status = sent["status"].clone();
+        // A list by type: the entries of others stay.
+        if let Some(told) = status["conditions"].as_array_mut() {
+            let before = object["status"]["conditions"].as_array();
+            let others = before.into_iter().flatten();
+            let others = others.filter(|one| told.iter().all(|other| other["type"] != one["type"]));
+            let others: Vec<Value> = others.cloned().collect();
+            told.extend(others);
+        }
+        merge(&mut object["status"], status);
         *text = object.to_string().into();
         text.to_string()
+    }
+
+    /// Whoever a RoleBinding names may have Deployments beside it, and nobody anything else.
+    fn review(&self, path: &str, body: &[u8]) -> String {
+        let mut review: Value = serde_json::from_slice(body).expect("the program sends JSON");
+        assert!(
+            path.ends_with("/subjectaccessreviews"),
+            "{path} is not needed"
+        );
+        let text = |pointer: &str| review.pointer(pointer).and_then(Value::as_str);
+        let user = text("/spec/user").expect("somebody is asked about");
+        let mut account = user.rsplit(':');
+        let (name, home) = (account.next(), account.next());
+        let place = text("/spec/resourceAttributes/namespace");
+        let is_named = |binding: &str| {
+            let binding: Value = serde_json::from_str(binding).expect("it was written as JSON");
+            let mut subjects = binding["subjects"].as_array().into_iter().flatten();
+            subjects.any(|one| one["name"].as_str() == name && one["namespace"].as_str() == home)
+        };
+        let bindings = "/apis/rbac.authorization.k8s.io/v1/rolebindings";
+        let from = (
+            bindings.to_owned(),
+            place.unwrap_or_default().to_owned(),
+            String::new(),
+        );
+        let mut beside = self
+            .objects
+            .range(from..)
+            .take_while(|(key, _)| key.0 == bindings && Some(key.1.as_str()) == place);
+        let allowed = text("/spec/resourceAttributes/resource") == Some("deployments")
+            && beside.any(|(_, binding)| is_named(binding));
+        review["status"] = json!({ "allowed": allowed });
+        review.to_string()
     }
 }
 

@@ -57,6 +57,7 @@ impl Work<'_> {
             progress: Progress::New,
             generation,
             accepted: None,
+            contained: None,
         });
         Ok(())
     }

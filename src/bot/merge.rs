@@ -204,6 +204,7 @@ impl Bot {
             surroundings: &target.surroundings,
             known_hosts: &known_hosts,
             now: super::now(),
+            tenants: &parsed.sound,
         };
         Ok(apply::run(hands, plan, draft.known).await)
     }

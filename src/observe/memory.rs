@@ -13,7 +13,7 @@ use crate::flux;
 use crate::kubernetes::{Error, Reader};
 use crate::names::TenantName;
 use crate::object::{Fingerprint, Kind};
-use crate::observed::{Accepted, Memory, Progress, RememberedRepository};
+use crate::observed::{Condition, Memory, Progress, RememberedRepository};
 use crate::surroundings::Surroundings;
 use crate::tenants::{Tenant, Tenants};
 
@@ -81,7 +81,7 @@ fn memory(object: &Value, wanted: Option<&Arc<Tenant>>) -> Result<Memory, String
             .map(str::to_owned)
             .ok_or_else(|| format!("it has no {what}"))
     };
-    let accepted = accepted(status);
+    let accepted = condition(status, "Accepted");
     let generation = object["metadata"]["generation"].as_i64();
     let progress = match &accepted {
         Some(accepted) if accepted.is_true && Some(accepted.generation) == generation => {
@@ -111,6 +111,7 @@ fn memory(object: &Value, wanted: Option<&Arc<Tenant>>) -> Result<Memory, String
         progress,
         generation: generation.unwrap_or_default(),
         accepted,
+        contained: condition(status, "Contained"),
     })
 }
 
@@ -133,13 +134,13 @@ fn repository(status: &Value) -> Option<RememberedRepository> {
     Some(RememberedRepository { node_id, full_name })
 }
 
-fn accepted(status: &Value) -> Option<Accepted> {
+fn condition(status: &Value, name: &str) -> Option<Condition> {
     let condition = status["conditions"]
         .as_array()?
         .iter()
-        .find(|condition| condition["type"] == "Accepted")?;
+        .find(|condition| condition["type"] == *name)?;
     let text = |key: &str| condition[key].as_str().unwrap_or_default().to_owned();
-    Some(Accepted {
+    Some(Condition {
         is_true: condition["status"] == "True",
         reason: text("reason"),
         message: text("message"),

@@ -4,7 +4,7 @@ use crate::plan::{Plan, Promise};
 use crate::render::annotations::File;
 use crate::render::comment::{self, Setting};
 use crate::render::tree::{self, Color};
-use crate::render::{capitalized, counted, escape, headline, short_commit};
+use crate::render::{capitalized, counted, escape, headline, notes, short_commit};
 use crate::report::{Report, Verdict};
 use crate::tenants::diagnostic::Diagnostic;
 
@@ -50,6 +50,7 @@ pub fn plan_check(plan: &Plan) -> CheckText {
     summary.push_str(
         " Removals are shown and not done yet; that Flux is locked down is not verified.",
     );
+    summary.insert_str(0, &notes::section(&plan.notes));
     CheckText {
         conclusion,
         title: capitalized(&headline::of_plan_within(plan, LONGEST_TITLE)),

@@ -13,10 +13,10 @@ use crate::plan::fingerprint;
 use crate::plan::{Cause, Effect, Hold, Plan, Step, TenantAction, TenantPlan};
 use crate::render::annotations::File;
 use crate::render::fit::{self, Item};
-use crate::render::headline;
 use crate::render::phrase::Phrase;
 use crate::render::rows::{self, Mark, Row};
 use crate::render::{ago, capitalized, clock, counted, escape, short_commit};
+use crate::render::{headline, notes};
 use crate::report::{Outcome, Report, Retry, TenantReport, Verdict};
 use crate::tenants::diagnostic::Diagnostic;
 
@@ -127,10 +127,11 @@ pub(super) fn report_summary(report: &Report, setting: &Setting) -> String {
         done(report),
     ]
     .concat();
+    let notes = notes::section(&report.notes);
     if summary.is_empty() {
-        "What the file wants is there already.".to_owned()
+        format!("{notes}What the file wants is there already.")
     } else {
-        summary
+        notes + &summary
     }
 }
 
@@ -197,6 +198,7 @@ fn framed(title: &str, footer: &str, body: impl FnOnce(usize) -> String) -> Stri
 
 fn plan_body(plan: &Plan, setting: Option<&Setting>, budget: usize) -> String {
     let mut body = [
+        notes::section(&plan.notes),
         problems(plan.problems(), setting),
         counts_table(plan, setting),
         removals(plan, setting),
@@ -601,6 +603,7 @@ fn drift(plan: &Plan, setting: Option<&Setting>) -> String {
 
 fn report_body(report: &Report, setting: Option<&Setting>, budget: usize) -> String {
     let body = [
+        notes::section(&report.notes),
         report_problems(report, setting),
         failures(report, setting),
         holds(report),

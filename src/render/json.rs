@@ -3,6 +3,7 @@
 //! ```json
 //! {"format": 1, "fingerprint": "<64 hex digits>", "changes": true,
 //!  "unchanged": {"tenants": 0, "github": 0, "cluster": 0},
+//!  "notes": [{"message": "…", "help": "…"}],
 //!  "tenants": [{"name": "…", "action": "add|change|remove|drift",
 //!    "problems": [{"message": "…", "help": "…"}],
 //!    "facts": {"inventory": 41, "lastPush": "2026-11-23T09:00:00Z", "openPulls": 3},
@@ -22,6 +23,7 @@ use crate::names::TenantName;
 use crate::object::Side;
 use crate::observed::{Facts, Problem};
 use crate::plan::{Change, Plan, Step, TenantAction, fingerprint};
+use crate::render::notes;
 use crate::report::{Outcome, Report, Retry};
 
 const FORMAT: u8 = 1;
@@ -44,6 +46,7 @@ pub fn of_plan(plan: &Plan) -> Value {
         "fingerprint": fingerprint::of_plan(plan),
         "changes": !plan.is_empty(),
         "unchanged": plan.unchanged,
+        "notes": notes::json(&plan.notes),
         "tenants": tenants.collect::<Vec<_>>(),
     })
 }
@@ -67,6 +70,7 @@ pub fn of_report(report: &Report) -> Value {
         "format": FORMAT,
         "verdict": report.verdict(),
         "unchanged": report.unchanged,
+        "notes": notes::json(&report.notes),
         "tenants": tenants.collect::<Vec<_>>(),
     })
 }

@@ -1,3 +1,5 @@
+mod notes;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;

@@ -1,13 +1,14 @@
 //! A plan or report on a terminal: tenants, their objects, and the fields that change.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use crate::object::Side;
-use crate::observed::{Facts, Problem};
+use crate::observed::{Facts, Note, Problem};
 use crate::plan::{Cause, Plan, fingerprint};
 use crate::render::escape::visible;
-use crate::render::headline;
 use crate::render::rows::{self, Mark, Row};
+use crate::render::{headline, notes};
 use crate::report::Report;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,7 @@ pub(super) fn of_plan_until(enough: usize, plan: &Plan, color: Color) -> String 
         text: String::new(),
         color,
     };
+    tree.notes(&plan.notes);
     for (name, tenant) in &plan.tenants {
         if tree.text.len() > enough {
             return tree.text;
@@ -56,6 +58,7 @@ pub(super) fn of_report_until(enough: usize, report: &Report, color: Color) -> S
         text: String::new(),
         color,
     };
+    tree.notes(&report.notes);
     for (name, tenant) in &report.tenants {
         if tree.text.len() > enough {
             return tree.text;
@@ -91,6 +94,14 @@ impl Tree {
         }
         if let Some(count) = facts.open_pulls.filter(|count| *count > 0) {
             self.line(&format!("  {count} open pull requests"));
+        }
+    }
+
+    fn notes(&mut self, notes: &BTreeSet<Note>) {
+        for note in notes {
+            let mark = self.painted("warning:", "33");
+            let said = notes::lines(note).join("\n");
+            self.line(&format!("{mark} {said}"));
         }
     }
 

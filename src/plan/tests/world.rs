@@ -408,6 +408,7 @@ impl World {
             progress: *progress,
             generation: 1,
             accepted: None,
+            contained: None,
         })
     }
 }
