@@ -20,7 +20,7 @@ use jiff::Timestamp;
 
 pub use crate::bot::job::{Job, Work};
 
-use crate::bot::control::{Control, KnownHosts};
+use crate::bot::control::{Control, KnownHosts, LastFiles};
 use crate::bot::reporting::{Begun, Comments};
 use crate::github::{App, GitHub};
 use crate::kubernetes;
@@ -61,6 +61,7 @@ struct Shared {
     begun: Begun,
     comments: Comments,
     known_hosts: KnownHosts,
+    last_files: LastFiles,
 }
 
 /// What the settings say.
@@ -98,6 +99,7 @@ impl Bot {
                 begun: Begun::default(),
                 comments: Comments::default(),
                 known_hosts: KnownHosts::default(),
+                last_files: LastFiles::default(),
             }),
         })
     }

@@ -182,12 +182,11 @@ impl Bot {
         control: &Control,
         commits: Commits<'_>,
     ) -> anyhow::Result<Next<Job>> {
-        let reader = self.reader(control);
-        let path = &self.shared.setup.tenants_file;
         let (before, after) = tokio::try_join!(
-            reader.file(&control.repository, path, commits.base),
-            reader.file(&control.repository, path, commits.result)
+            self.file(control, commits.base),
+            self.file(control, commits.result)
         )?;
+        let path = &self.shared.setup.tenants_file;
         if before == after {
             let text = check::untouched_check(path);
             let outlook = match commits.pull {
