@@ -10,6 +10,7 @@ mod job;
 mod merge;
 mod pull_request;
 mod reporting;
+mod slices;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -22,11 +23,12 @@ pub use crate::bot::job::{Job, Work};
 
 use crate::bot::control::{Control, KnownHosts, LastFiles};
 use crate::bot::reporting::{Begun, Comments};
+use crate::bot::slices::Merges;
 use crate::github::{App, GitHub};
-use crate::kubernetes;
 use crate::names::{FullName, Login};
 use crate::queue::{Next, Queue};
 use crate::webhook::{Delivery, Event, PullRequestChange};
+use crate::{github, kubernetes};
 
 /// Name of the check on what a merge would do.
 pub const PLAN_CHECK: &str = "tenantry/plan";
@@ -43,6 +45,8 @@ pub struct Pace {
     /// Until a merge that failed is tried again; doubled each time up to `resync`.
     pub retry: Duration,
     pub resync: Duration,
+    /// Between two words on how far a long merge is.
+    pub progress: Duration,
 }
 
 /// Everything that the flows need; cheap to clone.
@@ -62,6 +66,7 @@ struct Shared {
     comments: Comments,
     known_hosts: KnownHosts,
     last_files: LastFiles,
+    merges: Merges,
 }
 
 /// What the settings say.
@@ -100,6 +105,7 @@ impl Bot {
                 comments: Comments::default(),
                 known_hosts: KnownHosts::default(),
                 last_files: LastFiles::default(),
+                merges: Merges::default(),
             }),
         })
     }
@@ -210,6 +216,14 @@ impl Bot {
     pub async fn handle(self, job: Job) -> Next<Job> {
         match self.flow(&job).await {
             Ok(next) => next,
+            Err(error) if let Some(until) = limited_until(&error) => {
+                tracing::info!(repository = %job.repository, work = ?job.work, %until, "{error:#}");
+                job.later().map_or(Next::Done, |job| {
+                    let pause = until.duration_since(now()).try_into();
+                    let after = pause.unwrap_or_default();
+                    Next::Again { job, after }
+                })
+            }
             Err(error) => {
                 tracing::error!(repository = %job.repository, work = ?job.work, "{error:#}");
                 // Whatever refused the control repo may have been cured by then.
@@ -308,6 +322,16 @@ impl Bot {
         }
         Ok(Next::Done)
     }
+}
+
+/// Until when GitHub's limits let this wait, if it is that which went wrong.
+fn limited_until(error: &anyhow::Error) -> Option<Timestamp> {
+    error
+        .chain()
+        .find_map(|cause| match cause.downcast_ref::<github::Error>()? {
+            github::Error::RateLimited { until, .. } => Some(*until),
+            _ => None,
+        })
 }
 
 /// The present; everything below is given it.

@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use secrecy::SecretString;
 
-use crate::github::{Settings, Timing};
+use crate::github::{ContentLimits, Settings, Timing};
 use crate::names::{FullName, Login};
 
 /// How to reach GitHub, and which of its repositories are obeyed.
@@ -37,6 +37,13 @@ pub struct GitHubArgs {
     /// Path of the file in a control repo
     #[arg(long, env = "TENANTRY_TENANTS_FILE", default_value = "tenants.yaml")]
     pub tenants_file: String,
+    /// How much may be created on GitHub in a while; `none` on a server without such a limit
+    #[arg(
+        long,
+        env = "TENANTRY_CONTENT_LIMITS",
+        default_value_t = ContentLimits::default()
+    )]
+    pub content_limits: ContentLimits,
     /// This cluster's name; it stands in the titles of deploy keys
     #[arg(long, env = "TENANTRY_CLUSTER", default_value = "default")]
     pub cluster: String,
@@ -99,6 +106,7 @@ impl GitHubArgs {
             api_url: self.github_api_url.clone(),
             app_id: self.app_id()?.to_owned(),
             private_key: self.key()?,
+            limits: self.content_limits.clone(),
             timing: Timing::default(),
         })
     }

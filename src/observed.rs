@@ -67,6 +67,15 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// Whether the entry that is remembered was tried, and an object of it could not be written.
+    pub fn has_failed(&self) -> bool {
+        let of_this_entry = |accepted: &Condition| accepted.generation == self.generation;
+        let failed = |accepted: &Condition| accepted.reason == Condition::FAILED;
+        self.accepted
+            .as_ref()
+            .is_some_and(|accepted| of_this_entry(accepted) && failed(accepted))
+    }
+
     /// Whether the tenant's accounts were found to be within their room since the entry last changed. Without namespaces
     /// there are none.
     pub fn is_contained(&self) -> bool {
@@ -86,6 +95,11 @@ pub struct Condition {
     pub generation: i64,
     /// `lastTransitionTime`; two that differ in it alone say the same.
     pub since: Option<Timestamp>,
+}
+
+impl Condition {
+    /// The reason where an object could not be written.
+    pub const FAILED: &'static str = "Failed";
 }
 
 impl PartialEq for Condition {

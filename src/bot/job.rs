@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::bot::command::Command;
 use crate::names::FullName;
-use crate::queue::{self, Followed};
+use crate::queue::{self, Followed, Urgency};
 
 /// A plan that has ended in an error so often is given up; its check says why.
 const TRIES: u32 = 5;
@@ -45,12 +45,16 @@ pub enum Work {
 pub struct Reconcile {
     /// Commits pushed to the default branch whose checks and pull requests wait for the outcome, oldest first.
     pub commits: Vec<String>,
+    /// Earlier ones, whose checks have given way to a later commit's and whose pull requests wait.
+    pub owed: Vec<String>,
     /// Compare every tenant, not only those whose entry changed.
     pub everything: bool,
     /// Plan the open pull requests again afterwards: the file they start from may have changed.
     pub replan: bool,
     /// How often this has been tried again.
     pub retries: u32,
+    /// Only the next slice of what was begun, and nothing has come since.
+    pub goes_on: bool,
 }
 
 /// What a job works on; jobs of one key run one after the other.
@@ -79,6 +83,18 @@ impl Work {
 }
 
 impl Job {
+    /// The job, after a pause that is nobody's fault; nothing where somebody would be answered late, or twice.
+    pub fn later(self) -> Option<Self> {
+        match self.work {
+            Work::Answer { .. } => None,
+            Work::Plan { .. }
+            | Work::PlanCommit { .. }
+            | Work::Pushed { .. }
+            | Work::Recheck { .. }
+            | Work::Reconcile(_) => Some(self),
+        }
+    }
+
     /// The job for another try after an error. A plan is given up after some; what the default branch wants never is.
     pub fn again(self) -> Option<Self> {
         let tries = self.tries + 1;
@@ -117,6 +133,17 @@ impl queue::Job for Job {
         }
     }
 
+    fn urgency(&self) -> Urgency {
+        match self.work {
+            Work::Plan { .. }
+            | Work::PlanCommit { .. }
+            | Work::Pushed { .. }
+            | Work::Recheck { .. }
+            | Work::Answer { .. } => Urgency::Awaited,
+            Work::Reconcile(_) => Urgency::Background,
+        }
+    }
+
     fn followed_by(self, newer: Self) -> Followed<Self> {
         match (self.work, newer.work) {
             (Work::Plan { .. }, work @ Work::Plan { .. })
@@ -145,11 +172,14 @@ impl Reconcile {
             self.commits.retain(|owed| *owed != commit);
             self.commits.push(commit);
         }
+        self.owed.extend(newer.owed);
         Self {
             commits: self.commits,
+            owed: self.owed,
             everything: self.everything || newer.everything,
             replan: self.replan || newer.replan,
             retries: newer.retries,
+            goes_on: self.goes_on && newer.goes_on,
         }
     }
 }

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use jiff::Timestamp;
 
 use crate::apply::{self, Hands};
 use crate::bot::control::{Control, Target};
 use crate::bot::job::{Reconcile, pause};
 use crate::bot::pull_request::{lines, missing_file};
 use crate::bot::reporting::{Beginning, Concluded, Saying, conclusion, in_api_words};
-use crate::bot::{APPLY_CHECK, Bot, Job, PLAN_CHECK, Work};
+use crate::bot::slices::{self, Extent, go_on};
+use crate::bot::{APPLY_CHECK, Bot, Job, PLAN_CHECK, Work, limited_until, now};
 use crate::compare::{self, Draft, File as Soundness, Scope, Wanted};
 use crate::github::{CheckRun, MergedPull};
 use crate::names::TenantName;
@@ -21,18 +23,31 @@ use crate::queue::Next;
 use crate::render::annotations::{self, File};
 use crate::render::check;
 use crate::render::comment::{self, Setting};
-use crate::report::{Report, Verdict};
+use crate::report::{Progress, Report, Told, Verdict};
 use crate::tenants::diagnostic::Diagnostic;
 use crate::tenants::{self, Parsed};
 
 /// One reconcile: where the default branch stands, and who waits for the outcome.
-struct Round<'a> {
-    control: &'a Control,
-    tip: &'a str,
+pub(super) struct Round<'a> {
+    pub(super) control: &'a Control,
+    pub(super) tip: &'a str,
     /// Our check on the tip, as an earlier round left it.
     check: Option<CheckRun>,
+    /// What an earlier round told, if the work goes on.
+    told: Option<Told>,
+    /// Commits before the tip, whose pull requests wait for the outcome.
+    pub(super) owed: Vec<String>,
     /// Merged pull requests, whose comments tell the outcome.
-    pulls: Vec<MergedPull>,
+    pub(super) pulls: Vec<MergedPull>,
+}
+
+/// What came of a comparison, and where the work stands then.
+struct Slice {
+    report: Report,
+    progress: Progress,
+    told: Option<Told>,
+    /// When there is room for the next one.
+    next: Timestamp,
 }
 
 impl Bot {
@@ -68,25 +83,37 @@ impl Bot {
             let file = File { path, text: &text };
             return self.refuse(&round, &findings, &file, wanted).await;
         }
-        let report = match self.make_live(&round, &parsed, memories, wanted).await {
-            Ok(report) => report,
+        let slice = match self.make_live(&round, &parsed, memories, wanted).await {
+            Ok(slice) => slice,
             Err(error) => {
                 self.fail(&round, &error).await?;
                 return Err(error);
             }
         };
-        self.conclude_merge(
-            &round,
-            &parsed,
-            &File { path, text: &text },
-            &report,
-            wanted,
-        )
-        .await?;
+        let Slice {
+            report,
+            progress,
+            told,
+            next,
+        } = slice;
+        if report.left.tenants > 0 {
+            if let Some(told) = &told {
+                self.tell(&round, &parsed, &report, (progress, told))
+                    .await?;
+            }
+            if wanted.replan && !wanted.goes_on {
+                self.replan(control).await?;
+            }
+            return Ok(go_on(&round, report.left, next, wanted));
+        }
+        let file = File { path, text: &text };
+        self.conclude_merge(&round, &parsed, &file, &report, wanted)
+            .await?;
+        self.shared.merges.end(&control.repository);
         if wanted.replan {
             self.replan(control).await?;
         }
-        Ok(self.next(control, &report, wanted))
+        Ok(self.next(&round, &report, wanted))
     }
 
     /// What is remembered, and what is wrong in the file by itself and against what was accepted before.
@@ -127,39 +154,53 @@ impl Bot {
             self.conclude_check(control, Concluded::new(APPLY_CHECK, commit, text))
                 .await?;
         }
-        let mut commits = wanted.commits.clone();
-        commits.retain(|commit| commit != tip);
+        let mut owed = wanted.owed.clone();
+        owed.extend_from_slice(&wanted.commits);
+        owed.retain(|commit| commit != tip);
+        let mut commits = owed.clone();
         commits.push(tip.to_owned());
         let reader = self.reader(control);
         let pulls = async { anyhow::Ok(reader.pulls_with(&control.repository, &commits).await?) };
         let check = self.check(control, tip, APPLY_CHECK);
-        let (check, pulls) = tokio::try_join!(check, pulls)?;
+        let (check, mut pulls) = tokio::try_join!(check, pulls)?;
+        let goes_on = check.as_ref().filter(|run| conclusion(run).is_none());
+        let told = goes_on.and_then(|run| Told::from_marker(&run.text));
+        // What a process before this one owed.
+        let mut forgotten = told
+            .iter()
+            .flat_map(|told| told.owed.clone())
+            .collect::<Vec<_>>();
+        forgotten.retain(|commit| !commits.contains(commit));
+        pulls.extend(reader.pulls_with(&control.repository, &forgotten).await?);
+        owed.extend(forgotten);
         Ok(Round {
             control,
             tip,
             check,
+            told,
+            owed,
             pulls: distinct(pulls.into_values().flatten()),
         })
     }
 
-    /// Compares and applies, a few times if something failed that may pass.
+    /// Compares and applies, a few times if something failed that may pass; or as much as GitHub's limits allow now.
     async fn make_live(
         &self,
         round: &Round<'_>,
         parsed: &Parsed,
         memories: Memories,
         wanted: &Reconcile,
-    ) -> anyhow::Result<Report> {
+    ) -> anyhow::Result<Slice> {
+        let repository = &round.control.repository;
         let target = self
             .target(round.control, &parsed.sound.organization)
-            .await?;
-        let mut scope = if wanted.everything {
-            Scope::Everything
-        } else {
-            Scope::Changed
-        };
+            .await?
+            .in_background();
+        self.presume(round.control, &target, &memories);
+        let mut report = self.shared.merges.so_far(repository);
+        let mut scope = slices::scope(wanted, target.writer.room(), &report);
         let mut waits = self.shared.setup.pace.tries.iter();
-        let (mut memories, mut report) = (memories, Report::default());
+        let mut memories = memories;
         loop {
             let file = Wanted {
                 tenants: &parsed.sound,
@@ -167,12 +208,15 @@ impl Bot {
                 commit: round.tip,
             };
             let draft = compare::tenants(self.eyes(&target), file, memories, scope).await?;
-            report.absorb(self.apply(round, &target, draft, parsed).await?);
-            let worth_it = report.worth_retrying().next().is_some();
+            let slice = self.apply(round, &target, draft, parsed, report).await?;
+            self.shared.merges.keep(repository, &slice.report);
+            let worth_it =
+                slice.report.worth_retrying().next().is_some() && slice.report.left.tenants == 0;
             match waits.next().filter(|_| worth_it) {
                 Some(wait) => tokio::time::sleep(*wait).await,
-                None => return Ok(report),
+                None => return Ok(slice),
             }
+            report = slice.report;
             scope = Scope::Changed;
             memories = self.memories(round.control, parsed).await?;
         }
@@ -184,11 +228,26 @@ impl Bot {
         target: &Target,
         draft: Draft,
         parsed: &Parsed,
-    ) -> anyhow::Result<Report> {
+        so_far: Report,
+    ) -> anyhow::Result<Slice> {
+        let writer = &target.writer;
         let consent = self.consent(round, &draft.plan).await?;
         let plan = plan::approve(draft.plan, &consent);
-        if plan.plan().steps().any(|(_, step)| step.hold.is_none()) {
-            self.announce(round, plan.plan(), parsed).await?;
+        let told = round.told.as_ref();
+        let extent = Extent::of(plan.plan(), draft.left, &so_far, told);
+        let begun = told.map_or_else(now, |told| told.progress.begun);
+        let mut told = told.cloned();
+        if told.is_none() && plan.plan().steps().any(|(_, step)| step.hold.is_none()) {
+            let progress = extent.at_the_start(begun, writer.created_by(extent.creations));
+            let is_long = extent.creations > writer.room();
+            told = self
+                .announce(
+                    round,
+                    plan.plan(),
+                    parsed,
+                    Some(progress).filter(|_| is_long),
+                )
+                .await?;
         }
         let makes_keys = plan.plan().steps().any(|(_, step)| {
             matches!(step.id, ObjectId::Credentials { .. }) && step.hold.is_none()
@@ -204,10 +263,22 @@ impl Bot {
             cluster: &self.shared.cluster,
             surroundings: &target.surroundings,
             known_hosts: &known_hosts,
-            now: super::now(),
+            room: writer.room(),
+            now: now(),
             tenants: &parsed.sound,
         };
-        Ok(apply::run(hands, plan, draft.known).await)
+        let mut slice = apply::run(hands, plan, draft.known).await;
+        slice.left.add(draft.left);
+        slice.earlier = extent.earlier;
+        let left = slice.left;
+        let mut report = so_far;
+        report.absorb(slice);
+        Ok(Slice {
+            progress: extent.progress(left.tenants, begun, writer.created_by(left.creations)),
+            next: writer.room_for(left.creations),
+            report,
+            told,
+        })
     }
 
     /// What the plan comments of the merged pull requests announced; asked for only where it matters.
@@ -229,28 +300,46 @@ impl Bot {
         })
     }
 
-    /// Says that the work has begun.
+    /// Says that the work has begun, and if it takes long, when it will have been done.
     async fn announce(
         &self,
         round: &Round<'_>,
         plan: &Plan,
         parsed: &Parsed,
-    ) -> anyhow::Result<()> {
-        let applying = Beginning {
-            name: APPLY_CHECK,
-            head: round.tip,
-            title: "Applying",
-        };
-        self.begin_after(round.control, applying, round.check.as_ref())
-            .await?;
+        progress: Option<Progress>,
+    ) -> anyhow::Result<Option<Told>> {
+        let told = progress.map(|progress| Told {
+            progress,
+            at: now(),
+            times: 1,
+            owed: round.owed.clone(),
+        });
+        if let Some(told) = &told {
+            self.show_check(round, check::progress_check(told)).await?;
+        } else {
+            let applying = round.beginning(check::begun_check("Applying"));
+            self.begin_after(round.control, applying, round.check.as_ref())
+                .await?;
+        }
         let lines = lines(parsed);
         for pull in &round.pulls {
             let setting = self.merge_setting(round, Some(pull.number), &lines, None);
-            let text = comment::progress_comment(plan, &setting);
+            let text = comment::progress_comment(plan, &setting, progress.as_ref());
             self.say(round.control, pull.number, &Saying::Quiet(text))
                 .await?;
         }
-        Ok(())
+        Ok(told)
+    }
+
+    /// Shows this in the check on the tip, which goes on.
+    pub(super) async fn show_check(
+        &self,
+        round: &Round<'_>,
+        shown: check::Underway,
+    ) -> anyhow::Result<()> {
+        let beginning = round.beginning(shown);
+        self.show(round.control, beginning, round.check.as_ref())
+            .await
     }
 
     /// Says what came of it, unless that is what the check says already and nothing was done.
@@ -294,6 +383,7 @@ impl Bot {
         file: &File<'_>,
         wanted: &Reconcile,
     ) -> anyhow::Result<Next<Job>> {
+        self.shared.merges.end(&round.control.repository);
         let text = check::impossible_check(findings, file);
         let said = round.check.as_ref().map(|run| run.title.as_str());
         if said == Some(text.title.as_str()) {
@@ -318,8 +408,11 @@ impl Bot {
         Ok(Next::Done)
     }
 
-    /// Nothing could be compared. The check says why; it is tried again.
+    /// Nothing could be compared. The check says why; it is tried again. Where it only has to wait, nothing is wrong.
     async fn fail(&self, round: &Round<'_>, error: &anyhow::Error) -> anyhow::Result<()> {
+        if limited_until(error).is_some() {
+            return Ok(());
+        }
         let text = check::not_applied_check(&format!("{error:#}"));
         let said = round.check.as_ref().map(|run| run.title.as_str());
         if said == Some(text.title.as_str()) {
@@ -347,20 +440,25 @@ impl Bot {
         Ok(())
     }
 
-    fn next(&self, control: &Control, report: &Report, wanted: &Reconcile) -> Next<Job> {
+    fn next(&self, round: &Round<'_>, report: &Report, wanted: &Reconcile) -> Next<Job> {
         if report.verdict() != Verdict::Failed || report.worth_retrying().next().is_none() {
             return Next::Done;
         }
         let pace = self.shared.setup.pace;
         let after = pause(pace.retry, wanted.retries, pace.resync);
+        let mut commits = wanted.commits.clone();
+        commits.retain(|commit| commit == round.tip);
         let work = Work::Reconcile(Reconcile {
+            commits,
+            owed: round.owed.clone(),
+            everything: wanted.everything,
             retries: wanted.retries + 1,
             replan: false,
-            ..wanted.clone()
+            goes_on: false,
         });
         Next::Again {
             job: Job {
-                repository: control.repository.clone(),
+                repository: round.control.repository.clone(),
                 work,
                 tries: 0,
             },
@@ -368,20 +466,20 @@ impl Bot {
         }
     }
 
-    fn retry_at(&self, report: &Report, wanted: &Reconcile) -> Option<jiff::Timestamp> {
+    fn retry_at(&self, report: &Report, wanted: &Reconcile) -> Option<Timestamp> {
         report.worth_retrying().next()?;
         let pace = self.shared.setup.pace;
         let pause =
             jiff::SignedDuration::try_from(pause(pace.retry, wanted.retries, pace.resync)).ok()?;
-        super::now().checked_add(pause).ok()
+        now().checked_add(pause).ok()
     }
 
-    fn merge_setting<'a>(
+    pub(super) fn merge_setting<'a>(
         &'a self,
         round: &Round<'a>,
         pull: Option<u64>,
         lines: &'a BTreeMap<TenantName, usize>,
-        retry_at: Option<jiff::Timestamp>,
+        retry_at: Option<Timestamp>,
     ) -> Setting<'a> {
         Setting {
             file: &self.shared.setup.tenants_file,
@@ -389,12 +487,22 @@ impl Bot {
             head: round.tip,
             base_branch: &round.control.default_branch,
             base: round.tip,
-            at: super::now(),
+            at: now(),
             lines,
             base_lines: lines,
             details: None,
             before: None,
             retry_at,
+        }
+    }
+}
+
+impl Round<'_> {
+    fn beginning(&self, shown: check::Underway) -> Beginning<'_> {
+        Beginning {
+            name: APPLY_CHECK,
+            head: self.tip,
+            shown,
         }
     }
 }

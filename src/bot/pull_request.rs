@@ -159,7 +159,7 @@ impl Bot {
         let waiting = Beginning {
             name: PLAN_CHECK,
             head: &pull.head_sha,
-            title: "Waiting for GitHub's merge commit",
+            shown: check::begun_check("Waiting for GitHub's merge commit"),
         };
         self.begin(control, waiting).await?;
         let work = Work::Plan {
@@ -203,7 +203,7 @@ impl Bot {
         let planning = Beginning {
             name: PLAN_CHECK,
             head: commits.head,
-            title: "Planning",
+            shown: check::begun_check("Planning"),
         };
         self.begin(control, planning).await?;
         let outlook = match self

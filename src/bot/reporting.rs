@@ -8,9 +8,8 @@ use super::control::Control;
 use crate::github::{Annotation, CheckRun, Conclusion, Error, Level, NewCheck, Output, Progress};
 use crate::names::FullName;
 use crate::render::annotations::{self, Level as Wanted};
-use crate::render::check::{self, CheckText};
+use crate::render::check::{self, CheckText, Underway};
 use crate::render::comment::MARKER;
-use crate::render::escape;
 
 /// A check that has come to an end.
 pub(super) struct Concluded<'a> {
@@ -23,27 +22,30 @@ pub(super) struct Concluded<'a> {
 }
 
 /// A check that is to be shown in progress.
-#[derive(Clone, Copy)]
 pub(super) struct Beginning<'a> {
     pub name: &'static str,
     pub head: &'a str,
-    pub title: &'a str,
+    pub shown: Underway,
 }
 
 impl Beginning<'_> {
-    fn check(&self) -> NewCheck {
-        let output = Output {
-            title: self.title.to_owned(),
-            summary: format!("{}.", escape::message(self.title)),
-            ..Output::default()
-        };
+    fn check(self) -> NewCheck {
         NewCheck {
             name: self.name.to_owned(),
             head_sha: self.head.to_owned(),
             external_id: None,
             progress: Progress::InProgress,
-            output,
+            output: underway(self.shown),
         }
+    }
+}
+
+fn underway(shown: Underway) -> Output {
+    Output {
+        title: shown.title,
+        summary: shown.summary,
+        text: Some(shown.text).filter(|text| !text.is_empty()),
+        annotations: Vec::new(),
     }
 }
 
@@ -113,7 +115,7 @@ impl Bot {
         control: &Control,
         beginning: Beginning<'_>,
     ) -> anyhow::Result<()> {
-        if self.has_begun(control, &beginning) {
+        if self.begun(control, &beginning).is_some() {
             return Ok(());
         }
         let Beginning { head, name, .. } = beginning;
@@ -129,25 +131,44 @@ impl Bot {
         beginning: Beginning<'_>,
         existing: Option<&CheckRun>,
     ) -> anyhow::Result<()> {
-        if self.has_begun(control, &beginning) {
+        if self.begun(control, &beginning).is_some() {
             return Ok(());
         }
+        let Beginning { head, name, .. } = beginning;
         let id = if let Some(run) = existing.filter(|run| !is_completed(run)) {
             run.id
         } else {
             let reporter = self.reporter(control);
             reporter.create_check(&beginning.check()).await?
         };
-        let Beginning { head, name, .. } = beginning;
         let key = (control.repository.clone(), head.to_owned(), name);
         self.shared.begun.runs().insert(key, id);
         Ok(())
     }
 
-    fn has_begun(&self, control: &Control, beginning: &Beginning<'_>) -> bool {
+    /// Changes what a check shows that is in progress, or begins one.
+    pub(super) async fn show(
+        &self,
+        control: &Control,
+        beginning: Beginning<'_>,
+        existing: Option<&CheckRun>,
+    ) -> anyhow::Result<()> {
+        let run = existing.filter(|run| !is_completed(run));
+        let begun = self.begun(control, &beginning).or(run.map(|run| run.id));
+        let Some(id) = begun else {
+            return self.begin_after(control, beginning, existing).await;
+        };
+        let output = underway(beginning.shown);
+        let reporter = self.reporter(control);
+        Ok(reporter
+            .update_check(id, Progress::InProgress, &output)
+            .await?)
+    }
+
+    fn begun(&self, control: &Control, beginning: &Beginning<'_>) -> Option<u64> {
         let Beginning { head, name, .. } = *beginning;
         let key = (control.repository.clone(), head.to_owned(), name);
-        self.shared.begun.runs().contains_key(&key)
+        self.shared.begun.runs().get(&key).copied()
     }
 
     /// The run in progress that is to be concluded, if there is one.

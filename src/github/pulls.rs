@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Reader;
 use super::error::Error;
-use super::graphql::{Aliased, Connection, PAGE, PageSize, Partial, Query};
+use super::graphql::{Aliased, Connection, PAGE, Partial, Query};
 use crate::names::FullName;
 
 /// A pull request as it is at this moment.
@@ -260,7 +260,7 @@ impl Reader {
         shas: &[String],
     ) -> Result<BTreeMap<String, Vec<MergedPull>>, Error> {
         let mut found = BTreeMap::new();
-        let mut size = PageSize::new(shas.len().min(PAGE / 2));
+        let mut size = self.client.page_size("PullsWith", shas.len().min(PAGE / 2));
         let mut rest = shas;
         while !rest.is_empty() {
             let (batch, later) = rest.split_at(rest.len().min(size.get()));

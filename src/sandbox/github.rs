@@ -702,6 +702,30 @@ impl GitHub {
             world.budgets.graphql = points;
         });
     }
+
+    /// How long that hour is; each begins anew.
+    pub fn set_rate_window(&self, window: Duration) {
+        let window = window.try_into().expect("a short time");
+        self.edit(|world| world.budgets.begin_anew(window));
+    }
+
+    /// How many things an installation may create in a while; without a limit unless told otherwise.
+    pub fn set_content_limits(&self, limits: &[(usize, Duration)]) {
+        assert!(limits.iter().all(|(limit, _)| *limit > 0), "{limits:?}");
+        self.edit(|world| world.creation.limits = limits.to_vec());
+    }
+
+    /// GitHub gives up on queries that reach more nodes than this; on none unless told otherwise.
+    pub fn set_most_nodes(&self, nodes: u64) {
+        self.edit(|world| world.most_nodes = Some(nodes));
+    }
+
+    /// The requests that a rate limit has refused, real or by a fault.
+    pub fn limited_requests(&self) -> Vec<Request> {
+        let mut requests = self.requests();
+        requests.retain(|request| request.limited);
+        requests
+    }
 }
 
 impl Drop for GitHub {

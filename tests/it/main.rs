@@ -15,6 +15,7 @@ mod faults;
 mod held;
 mod merge;
 mod organization;
+mod pace;
 mod privilege;
 mod pull_request;
 mod queue;

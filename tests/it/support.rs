@@ -12,7 +12,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use secrecy::SecretString;
 use serde_json::Value;
 use tenantry::bot::{Pace, Setup};
-use tenantry::github::{GitHub as Client, Settings, Timing};
+use tenantry::github::{ContentLimits, GitHub as Client, Settings, Timing};
 use tenantry::kubernetes;
 use tenantry::sandbox::github::CheckRun;
 use tenantry::sandbox::github::{App as Registered, GitHub, MergeMethod, RepositorySelection};
@@ -36,6 +36,8 @@ pub(crate) struct World {
     /// Makes names of this world differ from those of others, which share the API server.
     number: u32,
     pub(crate) resync: Duration,
+    /// How fast the app creates things.
+    pub(crate) limits: ContentLimits,
 }
 
 impl World {
@@ -71,6 +73,7 @@ impl World {
             log: Log::default(),
             number,
             resync: Duration::from_hours(1),
+            limits: ContentLimits::NONE,
         };
         world.furnish(file);
         Some(world)
@@ -165,6 +168,7 @@ impl World {
             api_url: self.github.url().to_owned(),
             app_id: self.registered.id.to_string(),
             private_key: SecretString::from(self.registered.private_key_pem.clone()),
+            limits: self.limits.clone(),
             timing: Timing {
                 backoff: Duration::from_millis(5),
                 ..Timing::default()
@@ -186,6 +190,7 @@ impl World {
                 tries: [soon, soon],
                 retry: 4 * soon,
                 resync: self.resync,
+                progress: 10 * soon,
             },
         }
     }

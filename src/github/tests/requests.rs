@@ -236,6 +236,96 @@ async fn a_long_rate_limit_is_the_callers_to_wait_for() {
 }
 
 #[tokio::test]
+async fn what_a_limit_has_refused_nobody_tries_before_its_time() {
+    let server = Server::start(|request, _| match request.method.as_str() {
+        "POST" => status(
+            403,
+            json!({ "message": "You have exceeded a secondary rate limit." }),
+        )
+        .header("retry-after", &3600),
+        _ => ok(json!({ "ssh_keys": [] })),
+    })
+    .await;
+    let github = server.github();
+    let change = RepositoryChange::default();
+    for installation in [7, 7, 8] {
+        let writer = github.writer(installation);
+        let error = writer.add_deploy_key(&repository(), &key()).await;
+        let error = error.unwrap_err();
+        assert!(matches!(error, Error::RateLimited { .. }), "{error}");
+        let error = writer.update_repository(&repository(), &change).await;
+        assert!(matches!(error, Err(Error::RateLimited { .. })));
+        let reporter = github.reporter(installation, &repository());
+        let error = reporter.create_comment(1, "text").await;
+        assert!(matches!(error, Err(Error::RateLimited { .. })));
+    }
+    github.reader(7).host_keys().await.unwrap();
+    let methods: Vec<_> = server
+        .asked()
+        .iter()
+        .map(|asked| asked.method.to_string())
+        .collect();
+    assert_eq!(
+        methods,
+        ["POST", "POST", "GET"],
+        "once for each installation"
+    );
+}
+
+#[tokio::test]
+async fn a_budget_that_has_come_to_its_end_is_not_overdrawn() {
+    let server = Server::always(|| {
+        ok(json!({ "ssh_keys": [] }))
+            .header("x-ratelimit-limit", &5000)
+            .header("x-ratelimit-remaining", &0)
+            .header("x-ratelimit-reset", &32_503_680_000_i64)
+    })
+    .await;
+    let reader = server.reader();
+    reader.host_keys().await.unwrap();
+    let error = reader.host_keys().await.unwrap_err();
+    let Error::RateLimited { until, .. } = &error else {
+        panic!("{error}")
+    };
+    assert!(
+        (0..3).contains(&(until.as_second() - 32_503_680_000)),
+        "{until}"
+    );
+    assert!(error.to_string().contains("was not sent"), "{error}");
+    assert_eq!(server.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn those_who_come_meanwhile_wait_and_are_not_refused() {
+    let server = Server::start(|request, before| match (request.path.as_str(), before) {
+        ("/repos/acme/x/keys", 0) => {
+            status(429, json!({ "message": "slow down" })).header("retry-after", &1)
+        }
+        _ => status(201, json!({ "id": 5 })),
+    })
+    .await;
+    let writer = server.writer();
+    let (one, two) = (repository(), "acme/y".parse().unwrap());
+    let (key, change) = (key(), RepositoryChange::default());
+    let later = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        writer.update_repository(&two, &change).await
+    };
+    let began = std::time::Instant::now();
+    let (made, changed) = tokio::join!(writer.add_deploy_key(&one, &key), later);
+    assert_eq!(made.unwrap(), 5);
+    changed.unwrap();
+    assert!(began.elapsed() >= Duration::from_secs(1));
+    let paths: Vec<_> = server
+        .asked()
+        .iter()
+        .map(|asked| asked.path.clone())
+        .collect();
+    assert_eq!(paths[0], "/repos/acme/x/keys");
+    assert_eq!(paths.len(), 3, "{paths:?}");
+}
+
+#[tokio::test]
 async fn each_refusal_becomes_what_a_caller_can_do_about_it() {
     let cases: [(u16, Value, &str); 7] = [
         (

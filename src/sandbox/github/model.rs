@@ -326,6 +326,9 @@ pub struct World {
     pub(super) webhooks: Webhooks,
     pub(super) tokens: super::auth::Tokens,
     pub(super) budgets: super::limits::Budgets,
+    pub(super) creation: super::limits::Creation,
+    /// What a GraphQL query may reach in the time that it has.
+    pub(super) most_nodes: Option<u64>,
     login_index: HashMap<String, Id>,
     name_index: HashMap<String, Id>,
     team_index: HashMap<(Id, String), Id>,
@@ -351,6 +354,8 @@ impl World {
             webhooks: Webhooks::default(),
             tokens: super::auth::Tokens::default(),
             budgets: super::limits::Budgets::default(),
+            creation: super::limits::Creation::default(),
+            most_nodes: None,
             login_index: HashMap::new(),
             name_index: HashMap::new(),
             team_index: HashMap::new(),

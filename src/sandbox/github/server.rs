@@ -16,7 +16,7 @@ use super::answer::{Body, Refusal, Reply};
 use super::auth::{self, Caller};
 use super::call::Call;
 use super::faults::{Effect, Fault, Faults, Moment};
-use super::limits::{Budget, Resource};
+use super::limits::{self, Budget, Resource};
 use super::log::{Credential, Log};
 use super::model::World;
 use super::traffic::{Answered, Exchange, Observer, Traffic};
@@ -272,7 +272,9 @@ async fn suffer(hub: &Hub, arrival: &Arrival, effect: &Effect) -> Option<Outgoin
 }
 
 fn refuse(state: &mut Shelf, arrival: &Arrival, refusal: &Refusal) -> Outgoing {
-    state.log.entry(arrival.sequence).status = refusal.status;
+    let entry = state.log.entry(arrival.sequence);
+    entry.status = refusal.status;
+    entry.limited = refusal.is_limit();
     build(
         refusal.status,
         &Body::Json(refusal.body()),
@@ -344,11 +346,18 @@ fn dispatch(
     resource: Resource,
 ) -> (Outcome, u32) {
     if arrival.path != "/rate_limit" && state.world.budgets.is_exhausted(caller, resource) {
+        state.log.entry(arrival.sequence).limited = true;
         let answer = match resource {
             Resource::Core => Err(Refusal::new(403, "API rate limit exceeded")),
             Resource::Graphql => Ok(graphql::rate_limited()),
         };
         return (answer, 0);
+    }
+    if limits::creates(&arrival.method, &arrival.path)
+        && let Err(refusal) = state.world.creation.admit(caller)
+    {
+        state.log.entry(arrival.sequence).limited = true;
+        return (Err(refusal), 1);
     }
     let Some(found) = rest::find(&arrival.method, &arrival.path) else {
         let what = format!("{} {}", arrival.method, arrival.path);
