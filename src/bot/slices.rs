@@ -185,6 +185,7 @@ pub(super) fn go_on(round: &Round<'_>, left: Left, at: Timestamp, wanted: &Recon
         owed: round.owed.clone(),
         everything: wanted.everything && left.drifted,
         replan: wanted.replan,
+        telling: wanted.telling,
         retries: wanted.retries,
         goes_on: true,
     });

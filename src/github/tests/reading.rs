@@ -579,3 +579,34 @@ async fn what_an_organisation_does_not_show_is_not_taken_for_nothing() {
         assert_eq!(settings.deploy_keys, None);
     }
 }
+
+#[tokio::test]
+async fn an_open_pull_request_comes_with_the_newest_check_on_its_head() {
+    let server = Server::always(|| {
+        let pull = |number: u64, suites: Value| {
+            let commit = json!({ "commit": { "checkSuites": suites } });
+            json!({ "number": number, "commits": { "nodes": [commit] } })
+        };
+        let run = |status: &str, id: &str| {
+            let runs = json!({ "nodes": [{ "status": status, "externalId": id }] });
+            json!({ "nodes": [{ "checkRuns": runs }] })
+        };
+        let pulls = page(&json!([
+            pull(1, run("COMPLETED", "basis")),
+            pull(2, run("IN_PROGRESS", "basis")),
+            pull(3, json!({ "nodes": [] })),
+            pull(4, Value::Null),
+        ]));
+        data(&json!({ "repository": { "pullRequests": pulls } }))
+    })
+    .await;
+    let check = ("tenantry/plan", 12);
+    let pulls = server
+        .reader()
+        .checked_pulls(&name("acme/control"), "main", check)
+        .await
+        .unwrap();
+    let concluded: Vec<_> = pulls.iter().map(|pull| pull.concluded.as_deref()).collect();
+    assert_eq!(concluded, [Some("basis"), None, None, None]);
+    assert_eq!(server.asked()[0].body["variables"]["app"], 12);
+}
