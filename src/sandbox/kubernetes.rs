@@ -6,6 +6,7 @@
 //!   verbs.rs         create, change, apply, delete                  rules.rs what is particular to a kind
 //!   store.rs         all objects         object.rs how one is kept  kinds.rs which kinds there are
 //!   ownership.rs     who set which field fields.rs sets of fields   schema.rs what an object may hold
+//!   review.rs         who may do what, by the bindings
 //!   list.rs watch.rs discovery.rs table.rs selector.rs status.rs names.rs faults.rs log.rs clock.rs
 //! ```
 
@@ -29,6 +30,7 @@ mod names;
 mod object;
 mod ownership;
 mod path;
+mod review;
 mod rules;
 mod schema;
 mod selector;

@@ -8,6 +8,7 @@ use super::clock;
 use super::discovery;
 use super::kinds::Resource;
 use super::path::{self, Path, Place};
+use super::review;
 use super::server::{Answer, Hub, success};
 use super::status::Refusal;
 use super::table::{Header, Include, table};
@@ -152,6 +153,11 @@ impl Call<'_> {
                     &order,
                     self.hub.with(|store| verbs::create(store, &order, body)),
                 )
+            }
+            "POST" if !resource.is_stored => {
+                let review = self.json_body()?;
+                let answer = review::answer(&self.hub.lock().store, &resource, review)?;
+                Ok(Answer::Json(201, answer))
             }
             _ => Err(Refusal::method_not_allowed()),
         }
