@@ -96,6 +96,10 @@ impl Call<'_> {
         };
         // A kind that nobody declared is no fault of ours where the group is not built in.
         found.ok_or_else(|| match place.group {
+            // A cluster before 1.30 has no admission policies either.
+            "admissionregistration.k8s.io" if place.plural.starts_with("validatingadmission") => {
+                Refusal::no_such_path()
+            }
             group if group.is_empty() || group.ends_with(".k8s.io") || group == "apps" => {
                 self.unknown()
             }
