@@ -77,9 +77,9 @@ pub struct ServeArgs {
 /// Where the log goes and how much of it.
 #[derive(Debug, Clone, Args)]
 pub struct LogArgs {
-    /// Filter of the log: a level, or as in `info,tenantry=debug`
-    #[arg(long, env = "TENANTRY_LOG", default_value = "info", global = true)]
-    pub log: String,
+    /// Filter of the log: a level, or as in `info,tenantry=debug`; `info` unless it is the demo's
+    #[arg(long, env = "TENANTRY_LOG", global = true)]
+    pub log: Option<String>,
     /// Form of the log; text on a terminal, else JSON
     #[arg(long, env = "TENANTRY_LOG_FORMAT", global = true)]
     pub log_format: Option<LogFormat>,

@@ -41,7 +41,6 @@ mod server;
 mod traffic;
 mod view;
 mod webhooks;
-mod wire;
 
 #[cfg(test)]
 mod tests;
@@ -52,8 +51,8 @@ pub use git::Oid;
 pub use log::{Class, Credential, Mark, Request};
 pub use model::{
     Account, AccountKind, AppRecord, CheckRun, CheckSuite, Comment, DeployKey, Id, Installation,
-    Membership, Organization, Permission, Permissions, Pull, PullState, Reaction, Repository,
-    Selection, Team, Visibility, World,
+    Membership, Organization, Permission, Permissions, Protection, Pull, PullState, Reaction,
+    Repository, RequiredChecks, Selection, Team, Visibility, World,
 };
 pub use people::Person;
 pub use traffic::{Answered, Exchange, Traffic, Webhook};
@@ -250,6 +249,22 @@ impl GitHub {
         let user = self.account_id(user);
         self.edit_repository(repository, |found| {
             found.collaborators.insert(user, permission);
+        });
+        self
+    }
+
+    /// Protects a branch: these checks must have passed on the head of a pull before anybody, its owner too, merges it.
+    pub fn protect(&self, repository: &str, branch: &str, checks: &[&str]) -> &Self {
+        let checks = checks.iter().map(|name| ((*name).to_owned(), None));
+        let protection = Protection {
+            checks: Some(RequiredChecks {
+                strict: false,
+                checks: checks.collect(),
+            }),
+            enforce_admins: true,
+        };
+        self.edit_repository(repository, |found| {
+            found.protections.insert(branch.to_owned(), protection);
         });
         self
     }
@@ -633,6 +648,11 @@ impl GitHub {
     pub fn held(&self) -> Vec<Delivery> {
         let held = |one: &Delivery| one.outcome == Outcome::Held;
         self.deliveries().into_iter().filter(held).collect()
+    }
+
+    /// Lets the next delivery of an event (`pull_request`, …) get lost: GitHub's list shows it as timed out.
+    pub fn lose_next_webhook(&self, event: &str) {
+        self.edit(|world| world.webhooks.lose_next(event));
     }
 
     /// Returns once everything that is not held has been answered, or has failed.

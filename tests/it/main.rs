@@ -1,8 +1,10 @@
-//! The stories: the app against the embedded GitHub and a real Kubernetes API server.
+//! The stories: the app against the embedded GitHub and a real Kubernetes API server, or the embedded one.
 
 mod cluster;
 mod cluster_works;
 mod contract;
+mod demo;
+mod embedded;
 mod http;
 mod support;
 

@@ -509,17 +509,20 @@ impl Drop for Runtime {
     }
 }
 
-async fn client(kubeconfig: &str) -> kubernetes::Writer {
-    let config = Kubeconfig::from_yaml(kubeconfig).expect("the cluster's kubeconfig is whole");
-    let options = KubeConfigOptions::default();
-    let config = kube::Config::from_custom_kubeconfig(config, &options).await;
-    let (_, writer) = kubernetes::connect_with(config.expect("the kubeconfig names a cluster"))
-        .expect("a client");
+pub(crate) async fn client(kubeconfig: &str) -> kubernetes::Writer {
+    let (_, writer) = kubernetes::connect_with(config(kubeconfig).await).expect("a client");
     writer
 }
 
+pub(crate) async fn config(kubeconfig: &str) -> kube::Config {
+    let config = Kubeconfig::from_yaml(kubeconfig).expect("the cluster's kubeconfig is whole");
+    let options = KubeConfigOptions::default();
+    let config = kube::Config::from_custom_kubeconfig(config, &options).await;
+    config.expect("the kubeconfig names a cluster")
+}
+
 /// What an administrator does once: `kubectl apply -k deploy/`.
-fn installed(cluster: &Cluster) {
+pub(crate) fn installed(cluster: &Cluster) {
     static INSTALLED: OnceLock<()> = OnceLock::new();
     INSTALLED.get_or_init(|| {
         let output = cluster.kubectl(&["apply", "-k", "deploy/"]);

@@ -170,8 +170,11 @@ async fn a_failure_that_passes_is_not_noticed() {
 #[tokio::test]
 async fn a_silent_server_is_given_up_at_the_deadline() {
     let server = Server::always(|| ok(json!({})).after(Duration::from_secs(5))).await;
-    let error = server
-        .writer()
+    let mut settings = server.settings();
+    settings.timing.deadline = Duration::from_millis(300);
+    let error = GitHub::new(&settings)
+        .unwrap()
+        .writer(7)
         .add_deploy_key(&repository(), &key())
         .await
         .unwrap_err();

@@ -16,7 +16,7 @@ use super::answer::{Body, Refusal, Reply};
 use super::auth::{self, Caller};
 use super::call::Call;
 use super::faults::{Effect, Fault, Faults, Moment};
-use super::limits::{self, Budget, Resource};
+use super::limits::{self, Resource};
 use super::log::{Credential, Log};
 use super::model::World;
 use super::traffic::{Answered, Exchange, Observer, Traffic};
@@ -80,11 +80,11 @@ impl Hub {
                 self.mail.notified().await;
                 continue;
             };
-            if let Some(observer) = self.observer.get() {
-                observer(Traffic::Webhook(parcel.as_sent()));
+            if let (Some(observer), Some(webhook)) = (self.observer.get(), parcel.as_sent()) {
+                observer(Traffic::Webhook(webhook));
             }
-            let (index, outcome) = parcel.send().await;
-            self.with(|world| world.webhooks.finished(index, outcome));
+            let arrived = parcel.send().await;
+            self.with(|world| world.webhooks.finished(arrived));
         }
     }
 
@@ -305,8 +305,16 @@ fn answered(state: &mut Shelf, arrival: &Arrival) -> Outgoing {
         Resource::Core
     };
     let (answer, cost) = dispatch(state, arrival, &caller, resource);
+    let mut outgoing = finish(state, arrival, answer);
+    // What has not changed costs nothing, for those who say who they are.
+    let unchanged = outgoing.status == StatusCode::NOT_MODIFIED && caller != Caller::Anonymous;
+    let cost = if unchanged { 0 } else { cost };
     let budget = state.world.budgets.spend(&caller, resource, cost);
-    finish(state, arrival, answer, budget)
+    for (name, value) in budget.headers() {
+        let value = HeaderValue::try_from(value).expect("numbers and names are plain text");
+        outgoing.headers.insert(name, value);
+    }
+    outgoing
 }
 
 fn recognise(state: &mut Shelf, arrival: &Arrival) -> Result<Caller, Refusal> {
@@ -431,12 +439,11 @@ fn moved(call: &Call<'_>, arrival: &Arrival) -> Option<Refusal> {
     )
 }
 
-fn finish(state: &mut Shelf, arrival: &Arrival, answer: Outcome, budget: Budget) -> Outgoing {
-    let (status, body, mut headers) = match answer {
+fn finish(state: &mut Shelf, arrival: &Arrival, answer: Outcome) -> Outgoing {
+    let (status, body, headers) = match answer {
         Ok(reply) => (reply.status, reply.body, reply.headers),
         Err(refusal) => (refusal.status, Body::Json(refusal.body()), refusal.headers),
     };
-    headers.extend(budget.headers());
     let outgoing = build(status, &body, &headers, arrival);
     state.log.entry(arrival.sequence).status = outgoing.status.as_u16();
     outgoing

@@ -10,10 +10,13 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+use super::super::wire;
 use super::{
     App, Class, Credential, Fault, GitHub, Id, Membership, MergeMethod, Outcome, Permission,
-    RepositorySelection, clock, wire,
+    RepositorySelection, clock,
 };
+
+mod owners;
 
 /// An answer, read.
 struct Answer {
@@ -559,6 +562,22 @@ async fn a_fault_happens_once_before_or_after_the_deed() {
 }
 
 #[tokio::test]
+async fn an_outage_lasts_and_ends() {
+    let world = World::new().await;
+    let client = world.everything().await;
+    let outage = Fault::on("*", "/**").respond(502);
+    let length = Duration::from_millis(200);
+    world.github.fault(outage.lasting(length));
+    for path in ["/repos/acme/tenants", "/orgs/acme"] {
+        assert_eq!(client.get(path).await.status, 502);
+    }
+    assert_eq!(world.github.waiting_faults(), 1);
+    tokio::time::sleep(length).await;
+    assert_eq!(client.get("/repos/acme/tenants").await.status, 200);
+    assert_eq!(world.github.waiting_faults(), 0);
+}
+
+#[tokio::test]
 async fn an_archived_repository_is_read_only() {
     let world = World::new().await;
     let client = world.everything().await;
@@ -724,6 +743,23 @@ async fn the_hourly_budget_runs_out() {
     assert_eq!(answer["data"]["rateLimit"]["remaining"], 0);
     let limited = client.query(query, Value::Null).await;
     assert_eq!(limited["errors"][0]["type"], "RATE_LIMITED");
+}
+
+#[tokio::test]
+async fn what_has_not_changed_costs_nothing_of_the_budget() {
+    let world = World::new().await;
+    let client = world.everything().await;
+    let first = client.get("/repos/acme/tenants").await;
+    let url = format!("{}/repos/acme/tenants", world.github.url());
+    let headers = [
+        ("authorization", client.authorization.clone()),
+        ("user-agent", "tests".to_owned()),
+        ("if-none-match", first.headers["etag"].clone()),
+    ];
+    let again = wire::send("GET", &url, &headers, &[]).await.unwrap();
+    assert_eq!(again.status, 304);
+    let remaining = "x-ratelimit-remaining";
+    assert_eq!(again.headers[remaining], first.headers[remaining]);
 }
 
 #[tokio::test]

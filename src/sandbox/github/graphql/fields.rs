@@ -237,6 +237,7 @@ impl Run<'_, '_> {
             | Node::CheckSuite(_)
             | Node::CheckRun(_)
             | Node::App(_)
+            | Node::Event { .. }
             | Node::Installation(_) => None,
         }
     }
