@@ -212,6 +212,7 @@ impl Bot {
             github: &target.reader,
             cluster: self.shared.cluster.reader(),
             surroundings: &target.surroundings,
+            now: super::now(),
         }
     }
 }

@@ -407,6 +407,7 @@ impl World {
             created_at: "2026-11-25T00:00:00Z".parse().unwrap(),
             repository: None,
             key: None,
+            replace: None,
             known_hosts: None,
             progress: *progress,
             generation: 1,
