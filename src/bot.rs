@@ -8,6 +8,7 @@ mod command;
 mod control;
 mod job;
 mod merge;
+mod open_pulls;
 mod pull_request;
 mod reporting;
 mod slices;
@@ -28,6 +29,7 @@ use crate::github::{App, GitHub};
 use crate::names::{FullName, Login};
 use crate::observe;
 use crate::queue::{Next, Queue};
+use crate::report::Retry;
 use crate::webhook::{Delivery, Event, PullRequestChange};
 use crate::{github, kubernetes};
 
@@ -242,7 +244,7 @@ impl Bot {
                 self.forget(&job.repository);
                 let pace = self.shared.setup.pace;
                 let after = job::pause(pace.retry, job.tries, pace.resync);
-                job.again()
+                job.again(retry(&error))
                     .map_or(Next::Done, |job| Next::Again { job, after })
             }
         }
@@ -331,7 +333,7 @@ impl Bot {
             .as_deref()
             == Some(head)
         {
-            self.push(repository, Work::merged(head, false));
+            self.push(repository, Work::asked(head));
             return Ok(Next::Done);
         }
         match self.pull_with_head(control, head).await? {
@@ -355,6 +357,21 @@ fn limited_until(error: &anyhow::Error) -> Option<Timestamp> {
             github::Error::RateLimited { until, .. } => Some(*until),
             _ => None,
         })
+}
+
+/// Whether this may pass without anybody doing anything.
+fn retry(error: &anyhow::Error) -> Retry {
+    let passes = error.chain().any(|cause| {
+        let github = cause.downcast_ref::<github::Error>();
+        let cluster = cause.downcast_ref::<kubernetes::Error>();
+        github.is_some_and(github::Error::is_retryable)
+            || cluster.is_some_and(kubernetes::Error::is_retryable)
+    });
+    if passes {
+        Retry::Useful
+    } else {
+        Retry::Useless
+    }
 }
 
 /// The present; everything below is given it.

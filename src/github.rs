@@ -24,11 +24,11 @@ mod token;
 mod transport;
 
 pub use app::{Account, AccountKind, App, GitHub, Installation, Settings};
-pub use checks::{Annotation, CheckRun, Conclusion, Level, NewCheck, Output, Progress};
+pub use checks::{Annotation, CheckRun, Conclusion, Level, NewCheck, Output, Progress, Shown};
 pub use comments::Comment;
 pub use error::{Call, Error, InvalidSettings};
 pub use limits::{ContentLimits, InvalidLimits};
-pub use pulls::{Files, MergeCommit, Mergeable, MergedPull, OpenPull, Pull};
+pub use pulls::{CheckedPull, Files, MergeCommit, Mergeable, MergedPull, OpenPull, Pull};
 pub use repositories::{Created, NewFile, NewRepository, RepositoryChange, RepositoryInfo};
 pub use state::{Key, OnlyCommit, RepositoryPage, RepositoryPages, RepositoryState, Seen};
 pub use teams::TeamState;

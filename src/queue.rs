@@ -131,6 +131,14 @@ impl<J: Job> Queue<J> {
         self.changed.notify_waiters();
     }
 
+    /// Whether a job of this key runs, waits for its turn, or looks again later.
+    pub fn has_work_on(&self, key: &J::Key) -> bool {
+        let state = self.lock();
+        state.running.contains_key(key)
+            || state.waiting.contains_key(key)
+            || state.later.contains_key(key)
+    }
+
     /// Returns when nothing waits and nothing runs. Jobs that look again later do not count.
     pub async fn idle(&self) {
         loop {
@@ -391,6 +399,50 @@ mod tests {
             seen,
             [Look("a", vec![1, 2, 3], false), Look("b", vec![9], false)]
         );
+    }
+
+    #[tokio::test]
+    async fn work_is_known_while_it_waits_runs_or_looks_again_later() {
+        let queue = Queue::default();
+        let knows = |queue: &Queue<Look>| queue.has_work_on(&"a");
+        assert!(!knows(&queue));
+        queue.push(Look("a", vec![1], false));
+        assert!(knows(&queue));
+        let (seen, told) = (queue.clone(), Arc::new(Mutex::new(Vec::new())));
+        let log = Arc::clone(&told);
+        let worker = tokio::spawn({
+            let queue = queue.clone();
+            async move {
+                queue
+                    .run(move |job: Look| {
+                        log.lock().unwrap().push(seen.has_work_on(&"a"));
+                        let after = Duration::from_millis(50);
+                        async move {
+                            if job.1.contains(&2) {
+                                return Next::Done;
+                            }
+                            Next::Again {
+                                job: Look("a", vec![2], false),
+                                after,
+                            }
+                        }
+                    })
+                    .await;
+            }
+        });
+        while told.lock().unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        queue.idle().await;
+        assert!(knows(&queue), "it looks again later");
+        while told.lock().unwrap().len() < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        queue.idle().await;
+        assert!(!knows(&queue));
+        assert_eq!(*told.lock().unwrap(), [true, true], "it ran");
+        queue.close();
+        worker.await.unwrap();
     }
 
     #[tokio::test]

@@ -40,8 +40,6 @@ impl App {
             .envs(world.settings())
             .env("TENANTRY_LISTEN", listen.to_string())
             .env("TENANTRY_ADMIN_LISTEN", admin.to_string())
-            // The embedded GitHub has no such limit, and what is measured is not patience.
-            .env("TENANTRY_CONTENT_LIMITS", "none")
             .env("TENANTRY_RESYNC", format!("{}s", resync.as_secs()))
             .env("TENANTRY_LOG_FORMAT", "json")
             .stdin(Stdio::null())

@@ -1,5 +1,6 @@
 //! A control repo, looked up: its default branch, and the installations that act for it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -40,7 +41,10 @@ impl Target {
 
 /// GitHub's host keys as lines of `known_hosts`. They change once in years, and are asked for again after a while.
 #[derive(Default)]
-pub(super) struct KnownHosts(Mutex<Option<(Instant, String)>>);
+pub(super) struct KnownHosts {
+    told: Mutex<Option<(Instant, String)>>,
+    has_been_compared: AtomicBool,
+}
 
 impl KnownHosts {
     const FRESH: Duration = Duration::from_hours(1);
@@ -62,7 +66,7 @@ impl KnownHosts {
     }
 
     fn told(&self) -> MutexGuard<'_, Option<(Instant, String)>> {
-        self.0
+        self.told
             .lock()
             .expect("no code panics while it holds the host keys")
     }
@@ -171,8 +175,13 @@ impl Bot {
         })
     }
 
-    /// Knowing GitHub's host keys as they are now, if GitHub tells them.
+    /// Knowing GitHub's host keys as they are now, if GitHub tells them. A start is not made dearer by it: the first
+    /// comparison goes without.
     pub(super) async fn with_host_keys(&self, target: Target) -> Target {
+        let compared = &self.shared.known_hosts.has_been_compared;
+        if !compared.swap(true, Ordering::Relaxed) {
+            return target;
+        }
         let known_hosts = match self.shared.known_hosts.of(&target).await {
             Ok(lines) => lines,
             Err(error) => {

@@ -8,7 +8,8 @@ use jiff::Timestamp;
 
 use crate::apply::{self, Hands};
 use crate::bot::control::{Control, Target};
-use crate::bot::job::{Reconcile, pause};
+use crate::bot::job::{Reconcile, Telling, pause};
+use crate::bot::open_pulls::{Base, Which};
 use crate::bot::pull_request::{lines, missing_file};
 use crate::bot::reporting::{Beginning, Concluded, Saying, conclusion, in_api_words};
 use crate::bot::slices::{self, Extent, go_on};
@@ -71,16 +72,18 @@ impl Bot {
         let text = async { anyhow::Ok(reader.file(&control.repository, path, &tip).await?) };
         let (round, text) = tokio::try_join!(self.round(control, &tip, wanted), text)?;
         let Some(text) = text else {
-            let missing = [missing_file(path)];
-            return self
-                .refuse(&round, &missing, &File { path, text: "" }, wanted)
-                .await;
+            let (missing, file) = ([missing_file(path)], File { path, text: "" });
+            self.refuse(&round, &missing, &file, wanted).await?;
+            self.replan_after(&round, None, wanted).await?;
+            return Ok(Next::Done);
         };
         let parsed = self.parse(control, &text);
         let (memories, findings) = self.findings(control, &parsed).await?;
         if !findings.is_empty() {
             let file = File { path, text: &text };
-            return self.refuse(&round, &findings, &file, wanted).await;
+            self.refuse(&round, &findings, &file, wanted).await?;
+            self.replan_after(&round, Some(&text), wanted).await?;
+            return Ok(Next::Done);
         }
         let slice = match self.make_live(&round, &parsed, memories, wanted).await {
             Ok(slice) => slice,
@@ -100,8 +103,8 @@ impl Bot {
                 self.tell(&round, &parsed, &report, (progress, told))
                     .await?;
             }
-            if wanted.replan && !wanted.goes_on {
-                self.replan(control).await?;
+            if !wanted.goes_on {
+                self.replan_after(&round, Some(&text), wanted).await?;
             }
             return Ok(go_on(&round, report.left, next, wanted));
         }
@@ -109,9 +112,7 @@ impl Bot {
         self.conclude_merge(&round, &parsed, &file, &report, wanted)
             .await?;
         self.shared.merges.end(&control.repository);
-        if wanted.replan {
-            self.replan(control).await?;
-        }
+        self.replan_after(&round, Some(&text), wanted).await?;
         Ok(self.next(&round, &report, wanted))
     }
 
@@ -369,12 +370,16 @@ impl Bot {
         let text = check::report_check(report, &self.merge_setting(round, None, &lines, retry_at));
         let said = round.check.as_ref().and_then(conclusion);
         let verdict = report.verdict();
-        if said == Some(in_api_words(text.conclusion)) && !report.did_something() {
+        let is_new = said != Some(in_api_words(text.conclusion)) || report.did_something();
+        if is_new {
+            tracing::info!(repository = %round.control.repository, commit = round.tip, %verdict, "applied");
+        } else {
             tracing::info!(repository = %round.control.repository, %verdict, "nothing new");
-            return Ok(());
+            if wanted.telling == Telling::News {
+                return Ok(());
+            }
         }
-        tracing::info!(repository = %round.control.repository, commit = round.tip, %verdict, "applied");
-        for pull in &round.pulls {
+        for pull in round.pulls.iter().filter(|_| is_new) {
             let setting = self.merge_setting(round, Some(pull.number), &lines, retry_at);
             let text = comment::report_comment(report, &setting);
             self.say(round.control, pull.number, &Saying::Quiet(text))
@@ -395,15 +400,16 @@ impl Bot {
         findings: &[Diagnostic],
         file: &File<'_>,
         wanted: &Reconcile,
-    ) -> anyhow::Result<Next<Job>> {
+    ) -> anyhow::Result<()> {
         self.shared.merges.end(&round.control.repository);
         let text = check::impossible_check(findings, file);
         let said = round.check.as_ref().map(|run| run.title.as_str());
-        if said == Some(text.title.as_str()) {
-            return Ok(Next::Done);
+        let is_new = said != Some(text.title.as_str());
+        if !is_new && wanted.telling == Telling::News {
+            return Ok(());
         }
         let lines = BTreeMap::new();
-        for pull in &round.pulls {
+        for pull in round.pulls.iter().filter(|_| is_new) {
             let setting = self.merge_setting(round, Some(pull.number), &lines, None);
             let text = comment::refused_comment(findings, &setting, file);
             self.say(round.control, pull.number, &Saying::Quiet(text))
@@ -414,11 +420,7 @@ impl Bot {
             annotations,
             ..Concluded::new(APPLY_CHECK, round.tip, text)
         };
-        self.conclude_check(round.control, check).await?;
-        if wanted.replan {
-            self.replan(round.control).await?;
-        }
-        Ok(Next::Done)
+        self.conclude_check(round.control, check).await
     }
 
     /// Nothing could be compared. The check says why; it is tried again. Where it only has to wait, nothing is wrong.
@@ -435,22 +437,24 @@ impl Bot {
             .await
     }
 
-    /// The base's file has changed, so what open pull requests would do has too.
-    async fn replan(&self, control: &Control) -> anyhow::Result<()> {
-        for pull in self
-            .reader(control)
-            .open_pulls(&control.repository, &control.default_branch)
-            .await?
-        {
-            self.push(
-                &control.repository,
-                Work::Plan {
-                    number: pull.number,
-                    looks: 0,
-                },
-            );
-        }
-        Ok(())
+    /// Where the base's file may have changed, what open pull requests would do may have too; and when everything is
+    /// compared, so are they.
+    async fn replan_after(
+        &self,
+        round: &Round<'_>,
+        text: Option<&str>,
+        wanted: &Reconcile,
+    ) -> anyhow::Result<()> {
+        let which = match (wanted.replan, wanted.everything) {
+            (true, _) => Which::All,
+            (false, true) => Which::LeftBehind,
+            (false, false) => return Ok(()),
+        };
+        let base = Base {
+            tip: round.tip,
+            text,
+        };
+        self.replan(round.control, base, which).await
     }
 
     fn next(&self, round: &Round<'_>, report: &Report, wanted: &Reconcile) -> Next<Job> {
@@ -468,6 +472,7 @@ impl Bot {
             tenants: wanted.tenants.clone(),
             retries: wanted.retries + 1,
             replan: false,
+            telling: Telling::News,
             goes_on: false,
         });
         Next::Again {

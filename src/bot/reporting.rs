@@ -5,7 +5,10 @@ use std::sync::{Mutex, MutexGuard};
 
 use super::Bot;
 use super::control::Control;
-use crate::github::{Annotation, CheckRun, Conclusion, Error, Level, NewCheck, Output, Progress};
+use super::open_pulls::Basis;
+use crate::github::{
+    Annotation, CheckRun, Conclusion, Error, Level, NewCheck, Output, Progress, Shown,
+};
 use crate::names::FullName;
 use crate::render::annotations::{self, Level as Wanted};
 use crate::render::check::{self, CheckText, Underway};
@@ -16,8 +19,8 @@ pub(super) struct Concluded<'a> {
     pub name: &'static str,
     pub head: &'a str,
     pub text: CheckText,
-    /// The fingerprint of the plan that it shows.
-    pub fingerprint: Option<String>,
+    /// What it was made from, if that may change without another commit.
+    pub basis: Option<Basis>,
     pub annotations: Vec<annotations::Annotation>,
 }
 
@@ -33,19 +36,21 @@ impl Beginning<'_> {
         NewCheck {
             name: self.name.to_owned(),
             head_sha: self.head.to_owned(),
-            external_id: None,
-            progress: Progress::InProgress,
-            output: underway(self.shown),
+            shown: underway(self.shown),
         }
     }
 }
 
-fn underway(shown: Underway) -> Output {
-    Output {
-        title: shown.title,
-        summary: shown.summary,
-        text: Some(shown.text).filter(|text| !text.is_empty()),
-        annotations: Vec::new(),
+fn underway(shown: Underway) -> Shown {
+    Shown {
+        external_id: None,
+        progress: Progress::InProgress,
+        output: Output {
+            title: shown.title,
+            summary: shown.summary,
+            text: Some(shown.text).filter(|text| !text.is_empty()),
+            annotations: Vec::new(),
+        },
     }
 }
 
@@ -88,7 +93,7 @@ impl<'a> Concluded<'a> {
             name,
             head,
             text,
-            fingerprint: None,
+            basis: None,
             annotations: Vec::new(),
         }
     }
@@ -158,10 +163,9 @@ impl Bot {
         let Some(id) = begun else {
             return self.begin_after(control, beginning, existing).await;
         };
-        let output = underway(beginning.shown);
         let reporter = self.reporter(control);
         Ok(reporter
-            .update_check(id, Progress::InProgress, &output)
+            .update_check(id, &underway(beginning.shown))
             .await?)
     }
 
@@ -199,7 +203,7 @@ impl Bot {
             name,
             head,
             text,
-            fingerprint,
+            basis,
             annotations,
         } = check;
         let CheckText {
@@ -208,27 +212,25 @@ impl Bot {
             summary,
             text,
         } = text;
-        let progress = Progress::Completed(in_api_words(conclusion));
-        let text = Some(text).filter(|text| !text.is_empty());
-        let annotations = annotations.into_iter().map(annotation).collect();
-        let output = Output {
-            title,
-            summary,
-            text,
-            annotations,
+        let shown = Shown {
+            external_id: basis.map(|basis| basis.to_string()),
+            progress: Progress::Completed(in_api_words(conclusion)),
+            output: Output {
+                title,
+                summary,
+                text: Some(text).filter(|text| !text.is_empty()),
+                annotations: annotations.into_iter().map(annotation).collect(),
+            },
         };
         let reporter = self.reporter(control);
         if let Some(id) = in_progress {
-            reporter.update_check(id, progress, &output).await?;
+            reporter.update_check(id, &shown).await?;
             return Ok(());
         }
-        let (name, head_sha) = (name.to_owned(), head.to_owned());
         let check = NewCheck {
-            name,
-            head_sha,
-            external_id: fingerprint,
-            progress,
-            output,
+            name: name.to_owned(),
+            head_sha: head.to_owned(),
+            shown,
         };
         reporter.create_check(&check).await?;
         Ok(())

@@ -186,6 +186,7 @@ pub(super) fn go_on(round: &Round<'_>, left: Left, at: Timestamp, wanted: &Recon
         everything: wanted.everything && left.drifted,
         tenants: wanted.tenants.clone(),
         replan: wanted.replan,
+        telling: wanted.telling,
         retries: wanted.retries,
         goes_on: true,
     });

@@ -72,6 +72,14 @@ pub struct OpenPull {
     pub head_sha: String,
 }
 
+/// An open pull request, and the newest check of one name on its head.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedPull {
+    pub number: u64,
+    /// The check's `external_id`; none if there is no such check, or it is in progress.
+    pub concluded: Option<String>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MergedPull {
     pub number: u64,
@@ -166,6 +174,36 @@ struct OpenPullAnswer {
 }
 
 #[derive(Deserialize)]
+struct CheckedPullAnswer {
+    number: u64,
+    commits: Nodes<PullCommit>,
+}
+
+#[derive(Deserialize)]
+struct PullCommit {
+    commit: Suites,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Suites {
+    check_suites: Option<Nodes<Runs>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Runs {
+    check_runs: Option<Nodes<RunAnswer>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RunAnswer {
+    status: String,
+    external_id: Option<String>,
+}
+
+#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct CommitPulls {
     associated_pull_requests: Option<Nodes<MergedPullAnswer>>,
@@ -225,6 +263,27 @@ impl Reader {
     ) -> Result<Vec<OpenPull>, Error> {
         let pulls = self.open(repository, json!({ "base": base })).await?;
         Ok(pulls.into_iter().map(OpenPull::from).collect())
+    }
+
+    /// The open pull requests into a branch, each with this App's newest check of a name on its head.
+    pub async fn checked_pulls(
+        &self,
+        repository: &FullName,
+        base: &str,
+        (check, app_id): (&str, u64),
+    ) -> Result<Vec<CheckedPull>, Error> {
+        let text = include_str!("queries/checked_pulls.graphql");
+        let variables = json!({
+            "owner": repository.owner,
+            "name": repository.name,
+            "base": base,
+            "check": check,
+            "app": app_id,
+        });
+        let query = Query::new("CheckedPulls", text, variables);
+        let pointer = "/repository/pullRequests";
+        let pulls: Vec<CheckedPullAnswer> = self.client.connection(query, pointer, None).await?;
+        Ok(pulls.into_iter().map(CheckedPull::from).collect())
     }
 
     /// The open pull requests from a branch of the repository itself; a fork's branch of that name is another.
@@ -349,6 +408,21 @@ impl From<OpenPullAnswer> for OpenPull {
         Self {
             number: answer.number,
             head_sha: answer.head_ref_oid,
+        }
+    }
+}
+
+impl From<CheckedPullAnswer> for CheckedPull {
+    fn from(answer: CheckedPullAnswer) -> Self {
+        let suites = answer.commits.nodes.into_iter();
+        let suites = suites.filter_map(|head| head.commit.check_suites);
+        let suites = suites.flat_map(|suites| suites.nodes);
+        let runs = suites.filter_map(|suite| suite.check_runs);
+        let newest = runs.flat_map(|runs| runs.nodes).next();
+        let concluded = newest.filter(|run| run.status == "COMPLETED");
+        Self {
+            number: answer.number,
+            concluded: concluded.map(|run| run.external_id.unwrap_or_default()),
         }
     }
 }

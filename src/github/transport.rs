@@ -5,12 +5,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LINK, USER_AGENT};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LINK, LOCATION, USER_AGENT};
 use http::uri::Scheme;
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use http_body_util::BodyExt as _;
+use hyper_rustls::HttpsConnectorBuilder;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
 use jiff::{SignedDuration, Timestamp};
-use octocrab::Octocrab;
+use octocrab::service::middleware::base_uri::BaseUriLayer;
+use octocrab::{AuthState, OctoBody, Octocrab, OctocrabBuilder};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -23,6 +28,12 @@ use super::pacer::{Account, Api, Deed, Errand, Heard, Urgency};
 
 /// How often a request is sent at most, if it may be repeated.
 pub(super) const TRIES: u32 = 3;
+
+/// How often a request is followed to another place.
+const REDIRECTS: u32 = 3;
+
+/// To have a connection at all.
+const LONGEST_CONNECT: Duration = Duration::from_secs(10);
 
 const JSON: &str = "application/vnd.github+json";
 
@@ -46,7 +57,7 @@ impl Default for Timing {
 
 /// The connection pool of one GitHub; knows no credentials of its own.
 pub(super) struct Transport {
-    /// Only sends: its retries, its paging and its token cache do not do what is needed here.
+    /// Only sends: its retries, its paging, its redirects and its token cache do not do what is needed here.
     octocrab: Octocrab,
     root: Root,
     pub(super) gate: Arc<Gate>,
@@ -308,7 +319,27 @@ impl Transport {
         }
     }
 
+    /// Follows GitHub to where a repository is that was renamed.
     async fn exchange(
+        &self,
+        request: &Request,
+        token: &SecretString,
+    ) -> octocrab::Result<http::Response<Bytes>> {
+        let mut response = self.exchange_once(request, token).await?;
+        for _ in 0..REDIRECTS {
+            let Some(target) = self.root.elsewhere(&request.method, &response) else {
+                break;
+            };
+            let request = Request {
+                target,
+                ..request.clone()
+            };
+            response = self.exchange_once(&request, token).await?;
+        }
+        Ok(response)
+    }
+
+    async fn exchange_once(
         &self,
         request: &Request,
         token: &SecretString,
@@ -344,12 +375,23 @@ impl Transport {
     }
 }
 
-fn client(root: &Root) -> octocrab::Result<Octocrab> {
-    Octocrab::builder()
-        .base_uri(root.origin())?
-        .add_retry_config(octocrab::service::middleware::retry::RetryConfig::None)
-        .set_connect_timeout(Some(Duration::from_secs(10)))
-        .build()
+/// Octocrab on connections of our own: those that it makes itself send its name as a second `User-Agent`.
+fn client(root: &Root) -> std::io::Result<Octocrab> {
+    let mut tcp = HttpConnector::new();
+    tcp.set_connect_timeout(Some(LONGEST_CONNECT));
+    tcp.enforce_http(false);
+    let tls = HttpsConnectorBuilder::new()
+        .with_native_roots()?
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(tcp);
+    let connections = Client::builder(TokioExecutor::new()).build::<_, OctoBody>(tls);
+    let Ok(client) = OctocrabBuilder::new_empty()
+        .with_service(connections)
+        .with_layer(&BaseUriLayer::new(root.origin()))
+        .with_auth(AuthState::None)
+        .build();
+    Ok(client)
 }
 
 fn answer(request: &Request, response: http::Response<Bytes>) -> Result<Answer, Error> {
@@ -428,8 +470,9 @@ impl Root {
         })
     }
 
-    fn origin(&self) -> String {
-        format!("{}://{}", self.scheme, self.authority)
+    fn origin(&self) -> Uri {
+        let origin = format!("{}://{}", self.scheme, self.authority);
+        origin.parse().expect("it was part of a URL")
     }
 
     fn path_of(&self, target: &Target) -> String {
@@ -445,6 +488,17 @@ impl Root {
             Some(parent) => format!("{parent}/graphql"),
             None => format!("{}/graphql", self.path),
         }
+    }
+
+    /// Where to ask instead, below this root alone: the credentials are for nobody else.
+    fn elsewhere(&self, method: &Method, response: &http::Response<Bytes>) -> Option<Target> {
+        let may_follow = match response.status().as_u16() {
+            301 | 302 => method == Method::GET,
+            307 | 308 => true,
+            _ => false,
+        };
+        let location = response.headers().get(LOCATION).filter(|_| may_follow)?;
+        self.path_below(location.to_str().ok()?).map(Target::Rest)
     }
 
     /// Path and query of a link below this root; none if it leads anywhere else.

@@ -14,6 +14,7 @@ mod faults;
 mod held;
 mod keys;
 mod merge;
+mod open_pulls;
 mod pace;
 mod pull_request;
 mod queue;

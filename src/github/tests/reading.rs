@@ -558,3 +558,34 @@ async fn a_forks_branch_is_another_one() {
     assert_eq!(own[0].number, 2);
     assert_eq!(own.len(), 1);
 }
+
+#[tokio::test]
+async fn an_open_pull_request_comes_with_the_newest_check_on_its_head() {
+    let server = Server::always(|| {
+        let pull = |number: u64, suites: Value| {
+            let commit = json!({ "commit": { "checkSuites": suites } });
+            json!({ "number": number, "commits": { "nodes": [commit] } })
+        };
+        let run = |status: &str, id: &str| {
+            let runs = json!({ "nodes": [{ "status": status, "externalId": id }] });
+            json!({ "nodes": [{ "checkRuns": runs }] })
+        };
+        let pulls = page(&json!([
+            pull(1, run("COMPLETED", "basis")),
+            pull(2, run("IN_PROGRESS", "basis")),
+            pull(3, json!({ "nodes": [] })),
+            pull(4, Value::Null),
+        ]));
+        data(&json!({ "repository": { "pullRequests": pulls } }))
+    })
+    .await;
+    let check = ("tenantry/plan", 12);
+    let pulls = server
+        .reader()
+        .checked_pulls(&name("acme/control"), "main", check)
+        .await
+        .unwrap();
+    let concluded: Vec<_> = pulls.iter().map(|pull| pull.concluded.as_deref()).collect();
+    assert_eq!(concluded, [Some("basis"), None, None, None]);
+    assert_eq!(server.asked()[0].body["variables"]["app"], 12);
+}

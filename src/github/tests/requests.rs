@@ -29,8 +29,8 @@ async fn a_request_says_who_asks_and_in_which_version() {
     let server = Server::always(|| ok(json!({ "ssh_keys": [] }))).await;
     server.reader().host_keys().await.unwrap();
     let headers = &server.asked()[0].headers;
-    let agent = headers["user-agent"].to_str().unwrap();
-    assert!(agent.starts_with("tenantry/"), "{agent}");
+    let agents: Vec<_> = headers.get_all("user-agent").iter().collect();
+    assert_eq!(agents, [concat!("tenantry/", env!("CARGO_PKG_VERSION"))]);
     assert_eq!(headers["accept"], "application/vnd.github+json");
     let versions: Vec<_> = headers.get_all("x-github-api-version").iter().collect();
     assert_eq!(versions, ["2022-11-28"]);
@@ -72,6 +72,60 @@ async fn pages_are_followed_with_the_token_below_the_root_of_an_enterprise_serve
             .iter()
             .all(|asked| asked.token() == "ghs_secret0")
     );
+}
+
+#[tokio::test]
+async fn a_repository_that_was_renamed_is_found_at_its_new_place() {
+    let server = Server::start(|request, _| {
+        let host = request.headers["host"].to_str().unwrap();
+        match (request.method.as_str(), request.path.as_str()) {
+            (_, "/repositories/7") => ok(json!({
+                "id": 7,
+                "node_id": "R_7",
+                "full_name": "acme/y",
+                "default_branch": "main",
+                "owner": { "login": "acme", "type": "Organization" },
+                "private": true,
+            })),
+            (method, _) => {
+                let moved = if method == "GET" { 301 } else { 307 };
+                status(moved, json!({ "message": "Moved Permanently" }))
+                    .header("location", &format!("http://{host}/repositories/7"))
+            }
+        }
+    })
+    .await;
+    let found = server
+        .reader()
+        .repository_info(&repository())
+        .await
+        .unwrap();
+    assert_eq!(found.unwrap().full_name, "acme/y");
+    let change = RepositoryChange {
+        archived: Some(true),
+        ..RepositoryChange::default()
+    };
+    let writer = server.writer();
+    writer
+        .update_repository(&repository(), &change)
+        .await
+        .unwrap();
+    let last = server.asked().pop().unwrap();
+    assert!(last.is("PATCH", "/repositories/7"), "{last:?}");
+    assert_eq!(last.body, json!({ "archived": true }));
+}
+
+#[tokio::test]
+async fn nobody_elsewhere_gets_the_token() {
+    let elsewhere = Server::always(|| ok(json!([]))).await;
+    let location = format!("{}/repositories/7", elsewhere.url);
+    let server = Server::always(move || {
+        status(301, json!({ "message": "Moved Permanently" })).header("location", &location)
+    })
+    .await;
+    let found = server.reader().repository_info(&repository()).await;
+    assert!(matches!(found, Err(Error::Unexpected { .. })), "{found:?}");
+    assert!(elsewhere.asked().is_empty());
 }
 
 #[tokio::test]
