@@ -135,10 +135,9 @@ pub fn effect(id: &ObjectId, change: &Change, observed: &Observed, desired: &Des
     };
     match (change, found(id, observed)) {
         (Change::Remove(_), _) => Effect::Removal,
-        (Change::Create, _) if existing => of_creation(to, id),
+        (Change::Create, _) | (Change::Update(_), None) if existing => of_creation(to, id),
         (Change::Adopt(_), Some(from)) => of_update(from, to, id).max(of_creation(to, id)),
         (Change::Update(_), Some(from)) => of_update(from, to, id),
-        (Change::Update(_), None) if existing => of_creation(to, id),
         (Change::Create | Change::Adopt(_) | Change::Update(_), _) => Effect::Harmless,
     }
 }
