@@ -36,7 +36,6 @@ async fn requests_grow_with_the_change_and_not_with_the_organisation() {
     let mut world = World::new(TENANTS).await;
     let never = Duration::from_hours(1);
     let (app, first) = operation::first_start(&world, never).await;
-    world.settled().await;
     app.stop();
     assert_eq!(of(&first, Class::Write), 5 * TENANTS, "{first:#?}");
     // Beside the writes: tokens, the control repo, and pages of a hundred.
@@ -45,13 +44,11 @@ async fn requests_grow_with_the_change_and_not_with_the_organisation() {
     // A comparison of everything, and what a start costs: three pages of repositories, one of teams, and what the control
     // repo says.
     let (app, restart) = operation::restart(&world, never).await;
-    world.settled().await;
     assert!(requests(&restart) <= 15, "{restart:#?}");
     assert!(restart.kubernetes <= 12, "{restart:#?}");
     assert_eq!(of(&restart, Class::Write) + of(&restart, Class::Report), 0);
 
     let add_one = operation::add_one(&mut world, &app).await;
-    world.settled().await;
     app.stop();
     assert!(requests(&add_one) <= 30, "{add_one:#?}");
     assert_eq!(
