@@ -65,12 +65,13 @@ async fn pull_request(stage: &Stage, teller: &mut Teller<'_>) -> anyhow::Result<
     let head = you.commit(CONTROL_REPO, branch, title, &[(TENANTS_FILE, Some(&file))]);
     let number = you.open_pull(CONTROL_REPO, "main", branch, title, "");
     teller.gap()?;
+    // The branch alone is planned, too: what is said of the pull request is its comment.
+    let comment = commented(stage, number).await?;
     let check = concluded(stage, &head, PLAN_CHECK).await?;
     teller.check(&check)?;
     teller.step(&format!(
         "Tenantry has looked, changed nothing, and comments on pull request #{number}:"
     ))?;
-    let comment = comment(stage, number).context("there is no comment with the plan")?;
     teller.markdown(&comment)?;
     Ok(number)
 }
@@ -173,6 +174,17 @@ async fn concluded(stage: &Stage, commit: &str, name: &str) -> anyhow::Result<Ch
 fn newest(stage: &Stage, commit: &str, name: &str) -> Option<CheckRun> {
     let runs = stage.github.check_runs(CONTROL_REPO, commit).into_iter();
     runs.filter(|run| run.name == name).max_by_key(|run| run.id)
+}
+
+/// What the App has written on a pull request, once it has.
+async fn commented(stage: &Stage, number: u64) -> anyhow::Result<String> {
+    let started = Instant::now();
+    loop {
+        match comment(stage, number) {
+            Some(comment) => return Ok(comment),
+            None => wait(started, "a comment with the plan").await?,
+        }
+    }
 }
 
 /// What the App has written on a pull request.

@@ -123,7 +123,7 @@ test("a lost webhook is sent again, and the plan comes as if nothing had been", 
     await page.getByRole("button", { name: /Lose the next webhook/ }).click();
     const pull = page.url();
     await page.getByText("tenantry/plan must have passed: it is expected.").waitFor();
-    await page.getByRole("link", { name: "Send the delivery again" }).click();
+    await page.getByRole("link", { name: "send the delivery again" }).click();
     const lost = page.locator("li", { hasText: "pull_request opened" }).filter({ hasText: "timed out" }).first();
     await lost.getByRole("button", { name: "Redeliver" }).click();
     await page.locator("li", { hasText: "sent again" }).getByText("202 OK").waitFor();

@@ -258,7 +258,8 @@ impl Told {
             ),
             Self::LostWebhook => (
                 "GitHub’s word of this pull request was lost",
-                html! { "No plan comes, and the merge waits for its check. " a href=(Place::Webhooks.address()) { "Send the delivery again" }
+                html! { "The merge waits for its check. Whenever everything is compared, every 15 seconds here, a plan that is missing is made. "
+                "Or " a href=(Place::Webhooks.address()) { "send the delivery again" }
                 ", or write " code { "/tenantry plan" } " in a comment: any event is a hint to look, and the result is the same." },
             ),
             Self::Outage => (

@@ -398,7 +398,7 @@ async fn a_lost_webhook_is_listed_and_sent_again() {
     assert_eq!(tried.location(), "/pulls/1?told=lost-webhook");
     world.github.wait_for_deliveries().await;
     let page = world.get("/webhooks").body;
-    assert_eq!(page.matches("timed out").count(), 2, "{page}");
+    assert_eq!(page.matches("timed out").count(), 3, "{page}");
     let lost = world
         .github
         .deliveries()

@@ -247,8 +247,8 @@ impl Site {
     }
 
     async fn lose_webhook(&self) -> Result<String, Trouble> {
-        // The push of the branch would bring a check, too.
-        for event in ["push", "pull_request"] {
+        // A branch is made, pushed to, and asked to be pulled: any of these would bring a check.
+        for event in ["push", "push", "check_suite", "pull_request"] {
             self.tricks.github.lose_next_webhook(event);
         }
         let number = self.add_one("night-shift").await?;
