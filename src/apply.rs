@@ -1,12 +1,13 @@
 //! Does what an approved plan says, and reports what came of it.
 //!
 //! Tenants run beside each other, the steps of one in order; a failure stops its tenant alone. Every step may run twice:
-//! it sets a state, or was found missing a moment ago.
+//! it sets a state, or was found missing a moment ago. What is more than GitHub's limits let through now is left.
 
 mod cluster;
 mod github;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use futures::StreamExt as _;
@@ -16,14 +17,17 @@ use serde_json::{Value, json};
 use crate::names::TenantName;
 use crate::object::{Fingerprint, Object, ObjectId};
 use crate::observed::{Accepted, Memory, Progress, RememberedRepository};
-use crate::plan::{ApprovedPlan, Change, Hold, Step, TenantPlan};
-use crate::report::{Outcome, Report, Retry, TenantReport};
+use crate::plan::{ApprovedPlan, Change, Hold, Plan, Step, TenantAction, TenantPlan};
+use crate::report::{Left, Outcome, Report, Retry, TenantReport};
 use crate::surroundings::Surroundings;
 use crate::tenants::Tenant;
 use crate::{github as hub, keys, kubernetes};
 
 /// Tenants that are written at the same time.
 const AT_ONCE: usize = 8;
+
+/// Things that are created on GitHub for a new tenant: its workspace, the first commit, a key.
+pub const CREATIONS: usize = 3;
 
 /// With what one writes.
 #[derive(Clone, Copy)]
@@ -34,6 +38,8 @@ pub struct Hands<'a> {
     pub surroundings: &'a Surroundings,
     /// Lines of `known_hosts` for the Git host.
     pub known_hosts: &'a str,
+    /// How many things may be created on GitHub now.
+    pub room: usize,
     pub now: Timestamp,
 }
 
@@ -55,37 +61,113 @@ pub async fn run(
     known: BTreeMap<TenantName, Known>,
 ) -> Report {
     let plan = plan.into_plan();
-    let (unchanged, lockdown) = (plan.unchanged, plan.lockdown);
     let mut plans = plan.tenants;
     let jobs: Vec<_> = known
         .into_iter()
-        .map(|(name, known)| (plans.remove(&name), name, known))
-        .collect();
-    let reports = futures::stream::iter(jobs.into_iter().map(|(plan, name, known)| async move {
-        let report = Work {
-            hands,
-            tenant: &name,
+        .map(|(name, known)| Job {
+            plan: plans.remove(&name),
+            name,
             known,
-        }
-        .run(plan)
-        .await;
-        report.map(|report| (name, report))
-    }));
-    let mut tenants: BTreeMap<_, _> = reports
-        .buffer_unordered(AT_ONCE)
-        .filter_map(std::future::ready)
-        .collect()
-        .await;
+        })
+        .collect();
+    let (jobs, left) = within(hands.room, jobs);
+    let mut report = Report {
+        unchanged: plan.unchanged,
+        lockdown: plan.lockdown,
+        left,
+        ..Report::default()
+    };
+    let written = futures::stream::iter(jobs.into_iter().map(|job| job.run(hands)));
+    let mut written = written.buffer_unordered(AT_ONCE);
+    while let Some((name, tenant, left)) = written.next().await {
+        report.tenants.extend(tenant.map(|tenant| (name, tenant)));
+        report.left.add(left);
+    }
     // Nothing was looked at where something is wrong with the tenant as a whole.
     let blocked = plans
         .into_iter()
         .map(|(name, plan)| (name, untouched(plan)));
-    tenants.extend(blocked);
-    Report {
-        tenants,
-        unchanged,
-        lockdown,
+    report.tenants.extend(blocked);
+    report
+}
+
+/// Things that a plan creates on GitHub.
+pub fn creations(plan: &Plan) -> usize {
+    plan.tenants.values().map(creations_of).sum()
+}
+
+fn creations_of(plan: &TenantPlan) -> usize {
+    plan.steps.iter().map(github::creations).sum()
+}
+
+/// One tenant, to be written.
+struct Job {
+    name: TenantName,
+    plan: Option<TenantPlan>,
+    known: Known,
+}
+
+/// Which of two goes first, where there is no room for both.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Begun,
+    New,
+    /// It has had its turn.
+    Failed,
+}
+
+impl Job {
+    async fn run(self, hands: Hands<'_>) -> (TenantName, Option<TenantReport>, Left) {
+        let work = Work {
+            hands,
+            tenant: &self.name,
+            known: self.known,
+        };
+        let (report, left) = work.run(self.plan).await;
+        (self.name, report, left)
     }
+
+    fn creations(&self) -> usize {
+        self.plan.as_ref().map_or(0, creations_of)
+    }
+
+    fn rank(&self) -> Rank {
+        match &self.known.memory {
+            None => Rank::New,
+            Some(memory) if memory.has_failed() && self.is_unchanged(memory) => Rank::Failed,
+            Some(_) => Rank::Begun,
+        }
+    }
+
+    fn is_unchanged(&self, memory: &Memory) -> bool {
+        self.known.entry.as_ref() == Some(&memory.entry)
+    }
+
+    fn left(&self) -> Left {
+        let drift = |plan: &TenantPlan| plan.action == TenantAction::Drift;
+        Left {
+            tenants: 1,
+            creations: self.creations(),
+            drifted: self.plan.as_ref().is_some_and(drift),
+        }
+    }
+}
+
+/// Those for which there is room, each as a whole; the first of all even if it needs more than there ever is.
+fn within(room: usize, mut jobs: Vec<Job>) -> (Vec<Job>, Left) {
+    jobs.sort_by_key(Job::rank);
+    let (mut used, mut left) = (0, Left::default());
+    jobs.retain(|job| {
+        let creations = job.creations();
+        let fits = creations == 0 || used + creations <= room || used == 0 && room > 0;
+        if fits {
+            used += creations;
+        } else {
+            left.add(job.left());
+        }
+        fits
+    });
+    (jobs, left)
 }
 
 fn untouched(plan: TenantPlan) -> TenantReport {
@@ -106,11 +188,13 @@ struct Work<'a> {
     known: Known,
 }
 
-/// A step that could not be done; the text is fit for people.
+/// Why a step was not done.
 #[derive(Debug)]
-struct Failure {
-    error: String,
-    retry: Retry,
+enum Failure {
+    /// The text is fit for people.
+    Refused { error: String, retry: Retry },
+    /// GitHub's limits let it through later.
+    Limited(String),
 }
 
 impl Known {
@@ -138,55 +222,75 @@ impl Known {
 }
 
 impl Work<'_> {
-    async fn run(mut self, plan: Option<TenantPlan>) -> Option<TenantReport> {
+    /// What came of it, and what is left of it.
+    async fn run(mut self, plan: Option<TenantPlan>) -> (Option<TenantReport>, Left) {
         let Some(plan) = plan else {
-            return match self.settle(&[]).await {
-                Ok(()) => None,
-                Err(failure) => {
-                    tracing::warn!(tenant = %self.tenant, error = failure.error, "the Tenant's status was not written");
-                    None
-                }
-            };
+            if let Err(error) = self.settle(&[]).await {
+                tracing::warn!(tenant = %self.tenant, %error, "the Tenant's status was not written");
+            }
+            return (None, Left::default());
         };
+        let (report, left) = self.write(plan).await;
+        let has_begun = left.tenants == 0 || report.did_something();
+        (has_begun.then_some(report), left)
+    }
+
+    async fn write(&mut self, plan: TenantPlan) -> (TenantReport, Left) {
         let wanted = plan.wanted();
         let mut outcomes: Vec<(Step, Outcome)> = Vec::with_capacity(plan.steps.len());
         let mut failed: Option<ObjectId> = None;
+        let mut left = Left::default();
         for step in plan.steps {
             let outcome = match (&step.hold, &failed) {
-                (Some(hold), _) => Outcome::Held(*hold),
-                (None, Some(because)) => Outcome::Skipped {
+                (Some(hold), _) => Some(Outcome::Held(*hold)),
+                (None, Some(because)) => Some(Outcome::Skipped {
                     because: Box::new(because.clone()),
-                },
+                }),
+                (None, None) if left.tenants > 0 => None,
                 (None, None) => self.outcome(&step, wanted.get(&step.id)).await,
+            };
+            let Some(outcome) = outcome else {
+                left.tenants = 1;
+                left.creations += github::creations(&step);
+                left.drifted = plan.action == TenantAction::Drift;
+                continue;
             };
             if matches!(outcome, Outcome::Failed { .. }) {
                 failed = Some(step.id.clone());
             }
             outcomes.push((step, outcome));
         }
-        if let Err(Failure { error, retry }) = self.settle(&outcomes).await
+        // Of a tenant that goes on later nothing is told yet, as if the work had been interrupted.
+        if left.tenants == 0
+            && let Err(failure) = self.settle(&outcomes).await
             && let Some((_, outcome)) = outcomes.last_mut().filter(|_| failed.is_none())
         {
-            *outcome = Outcome::Failed { error, retry };
+            *outcome = failure.outcome();
         }
-        Some(TenantReport {
+        let report = TenantReport {
             action: plan.action,
             wish: plan.wish,
             outcomes,
             problems: plan.problems,
             facts: plan.facts,
-        })
+        };
+        (report, left)
     }
 
-    async fn outcome(&mut self, step: &Step, wanted: Option<&Object>) -> Outcome {
+    /// Nothing where GitHub's limits leave the step for later.
+    async fn outcome(&mut self, step: &Step, wanted: Option<&Object>) -> Option<Outcome> {
         match self.step(step, wanted).await {
             Ok(()) => {
                 tracing::info!(tenant = %self.tenant, object = %step.id, kind = step.id.noun(), verb = %step.change.verb(), "done");
-                Outcome::Done
+                Some(Outcome::Done)
             }
-            Err(Failure { error, retry }) => {
-                tracing::warn!(tenant = %self.tenant, object = %step.id, kind = step.id.noun(), error, "failed");
-                Outcome::Failed { error, retry }
+            Err(Failure::Limited(error)) => {
+                tracing::info!(tenant = %self.tenant, object = %step.id, kind = step.id.noun(), error, "left for later");
+                None
+            }
+            Err(failure) => {
+                tracing::warn!(tenant = %self.tenant, object = %step.id, kind = step.id.noun(), error = %failure, "failed");
+                Some(failure.outcome())
             }
         }
     }
@@ -208,10 +312,10 @@ impl Work<'_> {
                 self.deploy_key(repository, title, to.read_only).await
             }
             // Removals are held by the guard, so none of them arrives here.
-            (id, _) => Err(Failure {
-                error: format!("{} `{id}` cannot be changed by this version", id.noun()),
-                retry: Retry::Useless,
-            }),
+            (id, _) => Err(Failure::useless(format!(
+                "{} `{id}` cannot be changed by this version",
+                id.noun()
+            ))),
         }
     }
 
@@ -284,7 +388,7 @@ fn verdict(outcomes: &[(Step, Outcome)], generation: i64) -> Accepted {
     if let Some((step, error)) = failed {
         return of(
             false,
-            "Failed",
+            Accepted::FAILED,
             format!("{} {}: {error}", step.id.noun(), step.id),
         );
     }
@@ -321,22 +425,53 @@ fn is_owed(step: &Step, outcome: &Outcome) -> bool {
 }
 
 impl Failure {
-    fn new(error: &impl std::fmt::Display, may_pass: bool) -> Self {
-        let retry = if may_pass {
-            Retry::Useful
+    fn useless(error: impl Into<String>) -> Self {
+        Self::Refused {
+            error: error.into(),
+            retry: Retry::Useless,
+        }
+    }
+
+    fn useful(error: impl Into<String>) -> Self {
+        Self::Refused {
+            error: error.into(),
+            retry: Retry::Useful,
+        }
+    }
+
+    fn outcome(self) -> Outcome {
+        match self {
+            Self::Refused { error, retry } => Outcome::Failed { error, retry },
+            Self::Limited(error) => Outcome::Failed {
+                error,
+                retry: Retry::Useful,
+            },
+        }
+    }
+
+    fn new(error: &impl fmt::Display, may_pass: bool) -> Self {
+        if may_pass {
+            Self::useful(error.to_string())
         } else {
-            Retry::Useless
-        };
-        Self {
-            error: error.to_string(),
-            retry,
+            Self::useless(error.to_string())
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused { error, .. } | Self::Limited(error) => formatter.write_str(error),
         }
     }
 }
 
 impl From<hub::Error> for Failure {
     fn from(error: hub::Error) -> Self {
-        Self::new(&error, error.is_retryable())
+        match error {
+            hub::Error::RateLimited { .. } => Self::Limited(error.to_string()),
+            error => Self::new(&error, error.is_retryable()),
+        }
     }
 }
 

@@ -9,8 +9,10 @@ mod command;
 mod control;
 mod job;
 mod merge;
+mod open_pulls;
 mod pull_request;
 mod reporting;
+mod slices;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -23,11 +25,13 @@ pub use crate::bot::job::{Job, Work};
 
 use crate::bot::control::{Control, KnownHosts};
 use crate::bot::reporting::{Begun, Comments};
+use crate::bot::slices::Merges;
 use crate::github::{App, GitHub};
-use crate::kubernetes;
 use crate::names::{FullName, Login};
 use crate::queue::{Next, Queue};
+use crate::report::Retry;
 use crate::webhook::{Delivery, Event, PullRequestChange};
+use crate::{github, kubernetes};
 
 /// Name of the check on what a merge would do.
 pub const PLAN_CHECK: &str = "tenantry/plan";
@@ -44,6 +48,8 @@ pub struct Pace {
     /// Until a merge that failed is tried again; doubled each time up to `resync`.
     pub retry: Duration,
     pub resync: Duration,
+    /// Between two words on how far a long merge is.
+    pub progress: Duration,
 }
 
 /// Everything that the flows need; cheap to clone.
@@ -62,6 +68,7 @@ struct Shared {
     begun: Begun,
     comments: Comments,
     known_hosts: KnownHosts,
+    merges: Merges,
 }
 
 /// What the settings say.
@@ -99,6 +106,7 @@ impl Bot {
                 begun: Begun::default(),
                 comments: Comments::default(),
                 known_hosts: KnownHosts::default(),
+                merges: Merges::default(),
             }),
         })
     }
@@ -209,13 +217,21 @@ impl Bot {
     pub async fn handle(self, job: Job) -> Next<Job> {
         match self.flow(&job).await {
             Ok(next) => next,
+            Err(error) if let Some(until) = limited_until(&error) => {
+                tracing::info!(repository = %job.repository, work = ?job.work, %until, "{error:#}");
+                job.later().map_or(Next::Done, |job| {
+                    let pause = until.duration_since(now()).try_into();
+                    let after = pause.unwrap_or_default();
+                    Next::Again { job, after }
+                })
+            }
             Err(error) => {
                 tracing::error!(repository = %job.repository, work = ?job.work, "{error:#}");
                 // Whatever refused the control repo may have been cured by then.
                 self.forget(&job.repository);
                 let pace = self.shared.setup.pace;
                 let after = job::pause(pace.retry, job.tries, pace.resync);
-                job.again()
+                job.again(retry(&error))
                     .map_or(Next::Done, |job| Next::Again { job, after })
             }
         }
@@ -293,7 +309,7 @@ impl Bot {
             .as_deref()
             == Some(head)
         {
-            self.push(repository, Work::merged(head, false));
+            self.push(repository, Work::asked(head));
             return Ok(Next::Done);
         }
         match self.pull_with_head(control, head).await? {
@@ -306,6 +322,31 @@ impl Bot {
             ),
         }
         Ok(Next::Done)
+    }
+}
+
+/// Until when GitHub's limits let this wait, if it is that which went wrong.
+fn limited_until(error: &anyhow::Error) -> Option<Timestamp> {
+    error
+        .chain()
+        .find_map(|cause| match cause.downcast_ref::<github::Error>()? {
+            github::Error::RateLimited { until, .. } => Some(*until),
+            _ => None,
+        })
+}
+
+/// Whether this may pass without anybody doing anything.
+fn retry(error: &anyhow::Error) -> Retry {
+    let passes = error.chain().any(|cause| {
+        let github = cause.downcast_ref::<github::Error>();
+        let cluster = cause.downcast_ref::<kubernetes::Error>();
+        github.is_some_and(github::Error::is_retryable)
+            || cluster.is_some_and(kubernetes::Error::is_retryable)
+    });
+    if passes {
+        Retry::Useful
+    } else {
+        Retry::Useless
     }
 }
 

@@ -1,6 +1,8 @@
 //! The command line: what a person starts, and where the words go.
 
 pub mod crds;
+#[cfg(feature = "sandbox")]
+pub mod demo;
 pub mod plan;
 pub mod schema;
 pub mod serve;
@@ -11,6 +13,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{self, GitHubArgs, LogArgs, LogFormat, ServeArgs};
 use crate::github::{self, GitHub};
@@ -28,6 +31,9 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Try everything on this machine, without an account, a cluster or a network
+    #[cfg(feature = "sandbox")]
+    Demo(demo::DemoArgs),
     /// Run the GitHub App
     Serve(Box<ServeArgs>),
     /// Show what would change on GitHub and in the cluster; changes nothing
@@ -74,7 +80,7 @@ pub fn run() -> u8 {
             return if is_question { 0 } else { USAGE };
         }
     };
-    start_log(&cli.log);
+    start_log(&cli.log, cli.command.usual_log());
     match start(cli.command) {
         Ok(status) => status,
         Err(error) => {
@@ -88,6 +94,8 @@ fn start(command: Command) -> anyhow::Result<u8> {
     let mut out = std::io::stdout().lock();
     let color = std::io::stdout().is_terminal();
     match command {
+        #[cfg(feature = "sandbox")]
+        Command::Demo(args) => runtime()?.block_on(demo::run(&args, &mut out, color)),
         Command::Serve(args) => runtime()?.block_on(serve::run(*args)),
         Command::Plan(args) => {
             let (status, text) = runtime()?.block_on(plan::run(&args, color))?;
@@ -112,6 +120,15 @@ fn start(command: Command) -> anyhow::Result<u8> {
     }
 }
 
+/// Returns at Ctrl-C and at SIGTERM.
+async fn told_to_stop() -> anyhow::Result<()> {
+    let mut terminated = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+    tokio::select! {
+        _ = terminated.recv() => Ok(()),
+        interrupted = tokio::signal::ctrl_c() => interrupted.context("listen for Ctrl-C"),
+    }
+}
+
 /// One thread for all the work: there is little of it, and memory that several threads have freed is shared badly
 /// between them.
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
@@ -130,14 +147,28 @@ fn described(error: &anyhow::Error) -> String {
     format!("error: {error}{}", causes.collect::<String>())
 }
 
-fn start_log(args: &LogArgs) {
+impl Command {
+    /// What is logged unless somebody says otherwise.
+    fn usual_log(&self) -> &'static str {
+        match self {
+            // The story tells what happens.
+            #[cfg(feature = "sandbox")]
+            Self::Demo(_) => "off",
+            Self::Serve(_) | Self::Plan(_) | Self::Validate { .. } | Self::Schema | Self::Crds => {
+                "info"
+            }
+        }
+    }
+}
+
+fn start_log(args: &LogArgs, usual: &str) {
     let is_terminal = std::io::stderr().is_terminal();
     let format = args.log_format.unwrap_or(if is_terminal {
         LogFormat::Text
     } else {
         LogFormat::Json
     });
-    let filter = tracing_subscriber::EnvFilter::new(&args.log);
+    let filter = tracing_subscriber::EnvFilter::new(args.log.as_deref().unwrap_or(usual));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

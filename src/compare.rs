@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::apply::Known;
+use crate::apply::{self, Known};
 use crate::desired::{self, Desired, Wish};
 use crate::names::TenantName;
 use crate::observe::{self, Eyes, Look, Memories, Remembered, Subject};
 use crate::observed::{Facts, Problem};
 use crate::plan::{self, Plan, TenantAction, TenantPlan, Unchanged};
+use crate::report::Left;
 use crate::surroundings::Surroundings;
 use crate::tenants::Tenants;
 use crate::tenants::diagnostic::Place;
@@ -21,6 +22,9 @@ pub enum Scope {
     Changed,
     /// All of them: the start, a resync, `tenantry plan`.
     Everything,
+    /// As `Changed`, but of the new ones only so many, and none of those that have failed while there are more: the next
+    /// slice of a work that goes on for long.
+    Slice(usize),
 }
 
 /// Whether an entry that the file does not have is gone, or may only have been unreadable.
@@ -34,6 +38,8 @@ pub enum File {
 pub struct Draft {
     pub plan: Plan,
     pub known: BTreeMap<TenantName, Known>,
+    /// What a slice does not hold.
+    pub left: Left,
 }
 
 /// What a file wants, and where it was read.
@@ -52,16 +58,21 @@ pub async fn tenants(
     scope: Scope,
 ) -> anyhow::Result<Draft> {
     let mut sorted = sort(eyes.surroundings, wanted, memories);
-    if scope == Scope::Changed {
+    if scope != Scope::Everything {
         let all = sorted.subjects.len();
         sorted.subjects.retain(|_, subject| !subject.is_finished());
         sorted.plan.unchanged.tenants += all - sorted.subjects.len();
     }
+    let left = match scope {
+        Scope::Slice(most) => slice(&mut sorted.subjects, most),
+        Scope::Changed | Scope::Everything => Left::default(),
+    };
     // Where nothing is to be done, nothing is asked.
     if sorted.subjects.is_empty() {
         return Ok(Draft {
             plan: sorted.plan,
             known: BTreeMap::new(),
+            left,
         });
     }
     let lockdown = async {
@@ -70,7 +81,31 @@ pub async fn tenants(
     };
     let (look, lockdown) = tokio::try_join!(observe::look(eyes, &sorted.subjects), lockdown)?;
     sorted.plan.lockdown = lockdown;
-    Ok(draft(eyes.surroundings, sorted, &look).await)
+    let draft = draft(eyes.surroundings, sorted, &look).await;
+    Ok(Draft { left, ..draft })
+}
+
+/// Takes out what is for later.
+fn slice(subjects: &mut BTreeMap<TenantName, Subject>, most: usize) -> Left {
+    let new = |subject: &Subject| subject.memory.is_none();
+    let tenants = subjects.values().filter(|subject| new(subject)).count();
+    let tenants = tenants.saturating_sub(most);
+    if tenants > 0 {
+        let mut taken = 0;
+        subjects.retain(|_, subject| {
+            taken += usize::from(new(subject));
+            if new(subject) {
+                taken <= most
+            } else {
+                !subject.has_failed()
+            }
+        });
+    }
+    Left {
+        tenants,
+        creations: tenants * apply::CREATIONS,
+        drifted: false,
+    }
 }
 
 /// The tenants that can be looked at, and what is wrong with those that cannot.
@@ -181,7 +216,11 @@ async fn draft(surroundings: &Arc<Surroundings>, sorted: Sorted, look: &Look) ->
         }
         plan.add(name, tenant);
     }
-    Draft { plan, known }
+    Draft {
+        plan,
+        known,
+        left: Left::default(),
+    }
 }
 
 /// What was wanted when the tenant was last written.

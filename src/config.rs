@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use secrecy::SecretString;
 
-use crate::github::{Settings, Timing};
+use crate::github::{ContentLimits, Settings, Timing};
 use crate::names::{FullName, Login};
 
 /// How to reach GitHub, and which of its repositories are obeyed.
@@ -37,6 +37,13 @@ pub struct GitHubArgs {
     /// Path of the file in a control repo
     #[arg(long, env = "TENANTRY_TENANTS_FILE", default_value = "tenants.yaml")]
     pub tenants_file: String,
+    /// How much may be created on GitHub in a while; `none` on a server without such a limit
+    #[arg(
+        long,
+        env = "TENANTRY_CONTENT_LIMITS",
+        default_value_t = ContentLimits::default()
+    )]
+    pub content_limits: ContentLimits,
     /// This cluster's name; it stands in the titles of deploy keys
     #[arg(long, env = "TENANTRY_CLUSTER", default_value = "default")]
     pub cluster: String,
@@ -70,9 +77,9 @@ pub struct ServeArgs {
 /// Where the log goes and how much of it.
 #[derive(Debug, Clone, Args)]
 pub struct LogArgs {
-    /// Filter of the log: a level, or as in `info,tenantry=debug`
-    #[arg(long, env = "TENANTRY_LOG", default_value = "info", global = true)]
-    pub log: String,
+    /// Filter of the log: a level, or as in `info,tenantry=debug`; `info` unless it is the demo's
+    #[arg(long, env = "TENANTRY_LOG", global = true)]
+    pub log: Option<String>,
     /// Form of the log; text on a terminal, else JSON
     #[arg(long, env = "TENANTRY_LOG_FORMAT", global = true)]
     pub log_format: Option<LogFormat>,
@@ -99,6 +106,7 @@ impl GitHubArgs {
             api_url: self.github_api_url.clone(),
             app_id: self.app_id()?.to_owned(),
             private_key: self.key()?,
+            limits: self.content_limits.clone(),
             timing: Timing::default(),
         })
     }

@@ -8,10 +8,14 @@ mod checks;
 mod client;
 mod comments;
 mod error;
+mod gate;
 mod graphql;
 mod history;
+mod limits;
+mod pacer;
 mod pulls;
 mod repositories;
+mod room;
 mod state;
 mod teams;
 #[cfg(feature = "sandbox")] // It makes the key.
@@ -21,11 +25,12 @@ mod token;
 mod transport;
 
 pub use app::{Account, AccountKind, App, GitHub, Installation, Settings};
-pub use checks::{Annotation, CheckRun, Conclusion, Level, NewCheck, Output, Progress};
+pub use checks::{Annotation, CheckRun, Conclusion, Level, NewCheck, Output, Progress, Shown};
 pub use comments::Comment;
 pub use error::{Call, Error, InvalidSettings};
 pub use history::History;
-pub use pulls::{Files, MergeCommit, Mergeable, MergedPull, OpenPull, Pull};
+pub use limits::{ContentLimits, InvalidLimits};
+pub use pulls::{CheckedPull, Files, MergeCommit, Mergeable, MergedPull, OpenPull, Pull};
 pub use repositories::{Created, NewFile, NewRepository, RepositoryChange, RepositoryInfo};
 pub use state::{Key, OnlyCommit, RepositoryPage, RepositoryPages, RepositoryState, Seen};
 pub use teams::TeamState;
@@ -34,11 +39,21 @@ pub use transport::Timing;
 
 use crate::names::FullName;
 use client::Client;
+use pacer::Urgency;
 
 /// Looks, and has no method that does more; nor has its token.
 #[derive(Clone)]
 pub struct Reader {
     client: Client,
+}
+
+impl Reader {
+    /// The same for work that nobody waits for: it lets people's requests go first.
+    #[must_use]
+    pub fn in_background(mut self) -> Self {
+        self.client.urgency = Urgency::Background;
+        self
+    }
 }
 
 /// Check runs and comments in one control repo.

@@ -7,6 +7,8 @@ pub mod bot;
 pub mod cli;
 pub mod compare;
 pub mod config;
+#[cfg(feature = "sandbox")]
+pub mod demo;
 pub mod desired;
 pub mod flux;
 pub mod github;

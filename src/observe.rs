@@ -137,6 +137,12 @@ impl Subject {
         self.is_unchanged() && self.memory.as_ref().is_some_and(finished)
     }
 
+    /// Whether this very entry was tried and could not be written.
+    pub fn has_failed(&self) -> bool {
+        let failed = |memory: &Memory| memory.has_failed();
+        self.is_unchanged() && self.memory.as_ref().is_some_and(failed)
+    }
+
     /// Whether the fingerprint of its key is remembered.
     fn has_key(&self) -> bool {
         let memory = self.memory.as_ref();

@@ -76,6 +76,22 @@ pub struct Accepted {
     pub since: Option<Timestamp>,
 }
 
+impl Accepted {
+    /// The reason where an object could not be written.
+    pub const FAILED: &'static str = "Failed";
+}
+
+impl Memory {
+    /// Whether the entry that is remembered was tried, and an object of it could not be written.
+    pub fn has_failed(&self) -> bool {
+        let of_this_entry = |accepted: &Accepted| accepted.generation == self.generation;
+        let failed = |accepted: &Accepted| accepted.reason == Accepted::FAILED;
+        self.accepted
+            .as_ref()
+            .is_some_and(|accepted| of_this_entry(accepted) && failed(accepted))
+    }
+}
+
 impl PartialEq for Accepted {
     fn eq(&self, other: &Self) -> bool {
         let said = |condition: &Self| (condition.is_true, condition.generation);

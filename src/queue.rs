@@ -3,8 +3,10 @@
 //! Every event is a hint that something may have changed, so a job says *what to look at*, never *what to do*: doing
 //! the newest alone is enough. What an older job owes to somebody (an answer, a check on its commit) it hands to the
 //! newer one in [`Job::followed_by`].
+//!
+//! A job that somebody waits for goes before those that nobody waits for, and these never take all the places.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -14,11 +16,23 @@ use tokio::task::JoinSet;
 /// Jobs that run at the same time, on different keys.
 const AT_ONCE: usize = 8;
 
+/// Of these, the most that nobody waits for: one of them may take as long as it takes to make a hundred repositories.
+const IN_BACKGROUND: usize = 4;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Urgency {
+    /// Somebody looks at a pull request and waits.
+    Awaited,
+    Background,
+}
+
 pub trait Job: Sized + Send + 'static {
     type Key: Ord + Clone + Send;
 
     /// What the job works on.
     fn key(&self) -> Self::Key;
+
+    fn urgency(&self) -> Urgency;
 
     /// What waits when a newer job for the same key comes: one job that does for both, or both in turn.
     fn followed_by(self, newer: Self) -> Followed<Self>;
@@ -45,9 +59,27 @@ pub struct Queue<J: Job> {
 }
 
 struct State<J: Job> {
-    waiting: BTreeMap<J::Key, VecDeque<J>>,
-    running: BTreeSet<J::Key>,
+    waiting: BTreeMap<J::Key, Line<J>>,
+    running: BTreeMap<J::Key, Urgency>,
+    /// Jobs that look again after a while.
+    later: BTreeMap<J::Key, Later<J>>,
+    /// Counts lines and pauses.
+    numbers: u64,
     closed: bool,
+}
+
+/// A job that waits for its time, not for its turn.
+struct Later<J> {
+    job: J,
+    /// Tells its pause from one that is over.
+    pause: u64,
+}
+
+/// The jobs that wait for one key.
+struct Line<J> {
+    jobs: VecDeque<J>,
+    /// Which of all the lines it was: the older one is taken first.
+    number: u64,
 }
 
 impl<J: Job> Clone for Queue<J> {
@@ -63,7 +95,9 @@ impl<J: Job> Default for Queue<J> {
     fn default() -> Self {
         let state = State {
             waiting: BTreeMap::new(),
-            running: BTreeSet::new(),
+            running: BTreeMap::new(),
+            later: BTreeMap::new(),
+            numbers: 0,
             closed: false,
         };
         Self {
@@ -74,34 +108,18 @@ impl<J: Job> Default for Queue<J> {
 }
 
 impl<J: Job> Queue<J> {
-    /// Puts a job behind what waits for its key, in its place if it does for both. After [`Queue::close`]: dropped.
+    /// Puts a job behind what waits for its key, in its place if it does for both; also in that of one that looks again
+    /// later. After [`Queue::close`]: dropped.
     pub fn push(&self, job: J) {
         let mut state = self.lock();
         if state.closed {
             return;
         }
-        let line = state.waiting.entry(job.key()).or_default();
+        let job = state.instead_of_later(job);
+        let line = state.line(job.key());
         match line.pop_back() {
             None => line.push_back(job),
             Some(older) => line.extend(after(older, job)),
-        }
-        drop(state);
-        self.changed.notify_waiters();
-    }
-
-    /// Puts a job that has been tried in front of what has come since.
-    fn push_again(&self, job: J) {
-        let mut state = self.lock();
-        if state.closed {
-            return;
-        }
-        let line = state.waiting.entry(job.key()).or_default();
-        match line.pop_front() {
-            None => line.push_back(job),
-            Some(newer) => after(job, newer)
-                .into_iter()
-                .rev()
-                .for_each(|job| line.push_front(job)),
         }
         drop(state);
         self.changed.notify_waiters();
@@ -111,6 +129,14 @@ impl<J: Job> Queue<J> {
     pub fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_waiters();
+    }
+
+    /// Whether a job of this key runs, waits for its turn, or looks again later.
+    pub fn has_work_on(&self, key: &J::Key) -> bool {
+        let state = self.lock();
+        state.running.contains_key(key)
+            || state.waiting.contains_key(key)
+            || state.later.contains_key(key)
     }
 
     /// Returns when nothing waits and nothing runs. Jobs that look again later do not count.
@@ -159,36 +185,37 @@ impl<J: Job> Queue<J> {
     {
         // In a task of its own, so that a panic ends this job and not the key's turn.
         let next = tokio::spawn(handler(job)).await;
-        self.lock().running.remove(&key);
+        let mut state = self.lock();
+        state.running.remove(&key);
         match next {
             Ok(Next::Done) => {}
-            Ok(Next::Again { job, after }) => self.push_later(job, after),
+            Ok(Next::Again { job, after }) => {
+                if let Some(pause) = state.pause(job) {
+                    tokio::spawn(self.clone().wake(key, pause, after));
+                }
+            }
             Err(error) => tracing::error!(%error, "a job ended early"),
         }
+        drop(state);
         self.changed.notify_waiters();
     }
 
-    fn push_later(&self, job: J, after: Duration) {
-        let queue = self.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(after).await;
-            queue.push_again(job);
-        });
+    /// Puts a job that has been tried in front of what has come since.
+    async fn wake(self, key: J::Key, pause: u64, after: Duration) {
+        tokio::time::sleep(after).await;
+        self.lock().end_pause(key, pause);
+        self.changed.notify_waiters();
     }
 
     fn take(&self) -> Option<(J::Key, J)> {
         let mut state = self.lock();
-        let key = state
-            .waiting
-            .keys()
-            .find(|key| !state.running.contains(key))?
-            .clone();
+        let (key, urgency) = state.first()?;
         let line = state.waiting.get_mut(&key)?;
-        let job = line.pop_front()?;
-        if line.is_empty() {
+        let job = line.jobs.pop_front()?;
+        if line.jobs.is_empty() {
             state.waiting.remove(&key);
         }
-        state.running.insert(key.clone());
+        state.running.insert(key.clone(), urgency);
         Some((key, job))
     }
 
@@ -200,6 +227,94 @@ impl<J: Job> Queue<J> {
 }
 
 impl<J: Job> State<J> {
+    fn number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
+    }
+
+    /// Lets a job wait for its time, unless what waits for its turn does for both.
+    fn pause(&mut self, job: J) -> Option<u64> {
+        if self.closed {
+            return None;
+        }
+        let key = job.key();
+        let line = self.waiting.get_mut(&key).map(|line| &mut line.jobs);
+        let job = match line.and_then(|line| Some((line.pop_front()?, line))) {
+            None => job,
+            Some((newer, line)) => match job.followed_by(newer) {
+                Followed::ByOne(job) => {
+                    line.push_front(job);
+                    return None;
+                }
+                Followed::InTurn(job, newer) => {
+                    line.push_front(newer);
+                    job
+                }
+            },
+        };
+        let job = match self.later.remove(&key) {
+            None => job,
+            Some(Later { job: older, .. }) => match older.followed_by(job) {
+                Followed::ByOne(job) => job,
+                Followed::InTurn(older, job) => {
+                    self.line(key.clone()).push_back(older);
+                    job
+                }
+            },
+        };
+        let pause = self.number();
+        self.later.insert(key, Later { job, pause });
+        Some(pause)
+    }
+
+    fn end_pause(&mut self, key: J::Key, pause: u64) {
+        let is_over = |later: &Later<J>| later.pause == pause;
+        if !self.later.get(&key).is_some_and(is_over) {
+            return;
+        }
+        if let Some(Later { job, .. }) = self.later.remove(&key).filter(|_| !self.closed) {
+            self.line(key).push_front(job);
+        }
+    }
+
+    /// The job that is to be done when this one comes while another one waits for its time.
+    fn instead_of_later(&mut self, job: J) -> J {
+        let key = job.key();
+        let Some(Later { job: older, pause }) = self.later.remove(&key) else {
+            return job;
+        };
+        match older.followed_by(job) {
+            Followed::ByOne(job) => job,
+            Followed::InTurn(job, newer) => {
+                self.later.insert(key, Later { job, pause });
+                newer
+            }
+        }
+    }
+
+    fn line(&mut self, key: J::Key) -> &mut VecDeque<J> {
+        let number = self.number();
+        let line = self.waiting.entry(key).or_insert_with(|| Line {
+            jobs: VecDeque::new(),
+            number,
+        });
+        &mut line.jobs
+    }
+
+    /// Whose turn it is, among those of whom none runs.
+    fn first(&self) -> Option<(J::Key, Urgency)> {
+        let background = |urgency: &&Urgency| **urgency == Urgency::Background;
+        let is_full = self.running.values().filter(background).count() >= IN_BACKGROUND;
+        let lines = self.waiting.iter().filter_map(|(key, line)| {
+            let urgency = line.jobs.front()?.urgency();
+            let has_room = !is_full || urgency != Urgency::Background;
+            let may_run = has_room && !self.running.contains_key(key);
+            may_run.then_some((urgency, line.number, key))
+        });
+        let (urgency, _, key) = lines.min()?;
+        Some((key.clone(), urgency))
+    }
+
     fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.running.is_empty()
     }
@@ -221,7 +336,9 @@ mod tests {
     use std::sync::{Arc, Mutex};
     use std::time::Duration;
 
-    use super::{Followed, Job, Next, Queue};
+    use tokio::sync::Notify;
+
+    use super::{Followed, Job, Next, Queue, Urgency};
 
     /// (key, numbers that it does for, whether it is a command)
     #[derive(Debug, Clone, PartialEq)]
@@ -232,6 +349,15 @@ mod tests {
 
         fn key(&self) -> &'static str {
             self.0
+        }
+
+        /// In capitals: nobody waits for it.
+        fn urgency(&self) -> Urgency {
+            if self.0.starts_with(char::is_uppercase) {
+                Urgency::Background
+            } else {
+                Urgency::Awaited
+            }
         }
 
         fn followed_by(mut self, newer: Self) -> Followed<Self> {
@@ -273,6 +399,50 @@ mod tests {
             seen,
             [Look("a", vec![1, 2, 3], false), Look("b", vec![9], false)]
         );
+    }
+
+    #[tokio::test]
+    async fn work_is_known_while_it_waits_runs_or_looks_again_later() {
+        let queue = Queue::default();
+        let knows = |queue: &Queue<Look>| queue.has_work_on(&"a");
+        assert!(!knows(&queue));
+        queue.push(Look("a", vec![1], false));
+        assert!(knows(&queue));
+        let (seen, told) = (queue.clone(), Arc::new(Mutex::new(Vec::new())));
+        let log = Arc::clone(&told);
+        let worker = tokio::spawn({
+            let queue = queue.clone();
+            async move {
+                queue
+                    .run(move |job: Look| {
+                        log.lock().unwrap().push(seen.has_work_on(&"a"));
+                        let after = Duration::from_millis(50);
+                        async move {
+                            if job.1.contains(&2) {
+                                return Next::Done;
+                            }
+                            Next::Again {
+                                job: Look("a", vec![2], false),
+                                after,
+                            }
+                        }
+                    })
+                    .await;
+            }
+        });
+        while told.lock().unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        queue.idle().await;
+        assert!(knows(&queue), "it looks again later");
+        while told.lock().unwrap().len() < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        queue.idle().await;
+        assert!(!knows(&queue));
+        assert_eq!(*told.lock().unwrap(), [true, true], "it ran");
+        queue.close();
+        worker.await.unwrap();
     }
 
     #[tokio::test]
@@ -325,6 +495,67 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_is_waited_for_goes_first_and_always_finds_a_place() {
+        let queue = Queue::default();
+        let slow = ["A", "B", "C", "D", "E", "F"];
+        for key in slow {
+            queue.push(Look(key, vec![], false));
+        }
+        for key in ["z", "y"] {
+            queue.push(Look(key, vec![], false));
+        }
+        let (begun, log) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Notify::new()));
+        let (seen, go_on) = (Arc::clone(&begun), Arc::clone(&log));
+        let worker = tokio::spawn({
+            let queue = queue.clone();
+            async move {
+                queue
+                    .run(move |job: Look| {
+                        let (seen, go_on) = (Arc::clone(&seen), Arc::clone(&go_on));
+                        async move {
+                            seen.lock().unwrap().push(job.0);
+                            if job.urgency() == Urgency::Background {
+                                go_on.notified().await;
+                            }
+                            Next::Done
+                        }
+                    })
+                    .await;
+            }
+        });
+        let so_far = || begun.lock().unwrap().clone();
+        until(|| so_far().len() == 6).await;
+        queue.push(Look("x", vec![], false));
+        until(|| so_far().contains(&"x")).await;
+        let mut first = so_far();
+        first[..2].sort_unstable();
+        assert_eq!(first[..2], ["y", "z"], "both before all others");
+        first[2..6].sort_unstable();
+        assert_eq!(first[2..], ["A", "B", "C", "D", "x"]);
+        queue.close();
+        until(|| {
+            log.notify_waiters();
+            so_far().len() == 9
+        })
+        .await;
+        until(|| {
+            log.notify_waiters();
+            worker.is_finished()
+        })
+        .await;
+    }
+
+    async fn until(so: impl Fn() -> bool) {
+        for _ in 0..2000 {
+            if so() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        panic!("it never comes");
+    }
+
+    #[tokio::test]
     async fn a_job_that_looks_again_is_absorbed_by_a_newer_one() {
         let queue = Queue::default();
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -350,15 +581,55 @@ mod tests {
                     .await;
             }
         });
-        tokio::time::sleep(Duration::from_millis(60)).await;
+        let so_far = || seen.lock().unwrap().clone();
+        until(|| so_far().len() == 1).await;
+        queue.idle().await;
         queue.push(Look("a", vec![2], false));
         queue.idle().await;
+        tokio::time::sleep(Duration::from_millis(60)).await;
         queue.close();
         worker.await.unwrap();
-        let seen = seen.lock().unwrap();
-        assert!(
-            seen.len() >= 2 && seen[0].1 == [1] && seen.iter().any(|look| look.1.contains(&2)),
-            "{seen:?}"
-        );
+        let looks = [Look("a", vec![1], false), Look("a", vec![1, 2], false)];
+        assert_eq!(so_far(), looks);
+    }
+
+    #[tokio::test]
+    async fn a_job_that_looks_again_is_taken_up_after_its_pause_and_after_a_command() {
+        let queue = Queue::default();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&seen);
+        queue.push(Look("a", vec![1], false));
+        let worker = tokio::spawn({
+            let queue = queue.clone();
+            async move {
+                queue
+                    .run(move |job: Look| {
+                        let mut log = log.lock().unwrap();
+                        log.push(job.clone());
+                        let again = log.len() == 1;
+                        async move {
+                            let after = Duration::from_millis(20);
+                            if again {
+                                return Next::Again { job, after };
+                            }
+                            Next::Done
+                        }
+                    })
+                    .await;
+            }
+        });
+        let so_far = || seen.lock().unwrap().clone();
+        until(|| so_far().len() == 1).await;
+        queue.idle().await;
+        queue.push(Look("a", vec![2], true));
+        until(|| so_far().len() == 3).await;
+        queue.close();
+        worker.await.unwrap();
+        let looks = [
+            Look("a", vec![1], false),
+            Look("a", vec![2], true),
+            Look("a", vec![1], false),
+        ];
+        assert_eq!(so_far(), looks);
     }
 }

@@ -61,6 +61,17 @@ fn clock(at: Timestamp) -> String {
     at.strftime("%H:%M:%S UTC").to_string()
 }
 
+/// To the minute; with the day, if it is another one than today.
+fn about(at: Timestamp, now: Timestamp) -> String {
+    let day = |time: Timestamp| time.as_second().div_euclid(86_400);
+    let format = if day(at) == day(now) {
+        "%H:%M UTC"
+    } else {
+        "%b %-d, %H:%M UTC"
+    };
+    at.strftime(format).to_string()
+}
+
 /// How long ago, in the largest unit that fits: `3 hours ago`.
 fn ago(then: Timestamp, now: Timestamp) -> String {
     let seconds = usize::try_from(now.as_second() - then.as_second()).unwrap_or(0);

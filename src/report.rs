@@ -1,5 +1,7 @@
 //! What an apply did, step by step.
 
+mod progress;
+
 use std::collections::BTreeMap;
 
 use crate::desired::{Objects, Wish};
@@ -9,12 +11,27 @@ use crate::object::ObjectId;
 use crate::observed::{Facts, Problem};
 use crate::plan::{Hold, Step, TenantAction, Unchanged};
 
+pub use crate::report::progress::{Progress, Told};
+
 #[derive(Debug, Clone, Default)]
 pub struct Report {
     pub tenants: BTreeMap<TenantName, TenantReport>,
     pub unchanged: Unchanged,
     /// How Flux stood when it was looked at last.
     pub lockdown: Standing,
+    pub left: Left,
+    /// Tenants of the same work with which a process before this one was done.
+    pub earlier: usize,
+}
+
+/// What GitHub's limits have left for later.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Left {
+    pub tenants: usize,
+    /// Things to be created on GitHub for them.
+    pub creations: usize,
+    /// Whether some of them are finished but for drift, so that only a look at everything finds them.
+    pub drifted: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -69,11 +86,13 @@ impl Report {
             .unwrap_or(Verdict::Applied)
     }
 
-    /// Later tries replace what earlier ones said of a tenant. What was to be done then and no longer is was done.
+    /// Later tries replace what earlier ones said of a tenant. What was to be done then and no longer is was done;
+    /// unless the later one has left something, which may be this.
     pub fn absorb(&mut self, mut later: Report) {
         for (name, earlier) in &mut self.tenants {
             match later.tenants.remove(name) {
                 Some(again) => earlier.absorb(again),
+                None if later.left.tenants > 0 => {}
                 None => earlier
                     .outcomes
                     .iter_mut()
@@ -83,6 +102,8 @@ impl Report {
         self.tenants.append(&mut later.tenants);
         self.unchanged = later.unchanged;
         self.lockdown = later.lockdown;
+        self.left = later.left;
+        self.earlier = self.earlier.max(later.earlier);
     }
 
     pub fn problems(&self) -> impl Iterator<Item = (&TenantName, &Problem)> {
@@ -95,8 +116,7 @@ impl Report {
 
     /// Whether anything was written.
     pub fn did_something(&self) -> bool {
-        let mut outcomes = self.tenants.values().flat_map(|tenant| &tenant.outcomes);
-        outcomes.any(|(_, outcome)| *outcome == Outcome::Done)
+        self.tenants.values().any(TenantReport::did_something)
     }
 
     /// The tenants of which something failed, and trying again may help.
@@ -114,6 +134,14 @@ impl Report {
             .iter()
             .filter(move |(_, tenant)| tenant.outcomes.iter().any(|(_, outcome)| useful(outcome)))
             .map(|(name, _)| name)
+    }
+}
+
+impl Left {
+    pub fn add(&mut self, other: Self) {
+        self.tenants += other.tenants;
+        self.creations += other.creations;
+        self.drifted |= other.drifted;
     }
 }
 
@@ -139,6 +167,11 @@ impl TenantReport {
             .sort_by(|(one, _), (two, _)| one.id.cmp(&two.id));
         self.problems = again.problems;
         self.wish = again.wish;
+    }
+
+    pub fn did_something(&self) -> bool {
+        let mut outcomes = self.outcomes.iter();
+        outcomes.any(|(_, outcome)| *outcome == Outcome::Done)
     }
 
     /// What the steps make of the objects.

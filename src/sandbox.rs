@@ -1,8 +1,13 @@
-//! An embedded GitHub for tests and demos: stateful, honest, on loopback HTTP.
+//! An embedded GitHub, an embedded cluster and a pretend Flux for tests and demos: stateful, honest, on loopback HTTP.
 //!
-//! It imports nothing of the app. It is a second, independent reading of GitHub's API, so that one
-//! mistake cannot sit on both sides of a test.
+//! They import nothing of the app. They are a second, independent reading of the APIs, so that one mistake cannot sit on
+//! both sides of a test.
 
+pub mod flux;
 pub mod github;
+pub mod kubernetes;
+mod wire;
 
+pub use flux::Flux;
 pub use github::GitHub;
+pub use kubernetes::Kubernetes;

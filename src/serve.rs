@@ -56,6 +56,7 @@ impl Parts {
                 tries: [Duration::from_secs(2), Duration::from_secs(10)],
                 retry: Duration::from_mins(1),
                 resync: args.resync,
+                progress: Duration::from_mins(1),
             },
         };
         Ok(Self {

@@ -21,7 +21,8 @@ const LAYERS: &[&[&str]] = &[
     &["observe", "apply", "compare"],
     &["webhook", "queue"],
     &["bot"],
-    &["config", "serve", "cli"],
+    // The embedded GitHub and cluster are for the demo alone.
+    &["config", "serve", "sandbox", "demo", "cli"],
 ];
 
 /// What the pure layers must not use: clients, clocks, the environment, the disk.

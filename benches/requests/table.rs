@@ -25,7 +25,7 @@ pub(crate) fn of(rows: &[Row], start: &Start) -> String {
 
 const NOTES: &str = "\
 Requests are those of one operation, all reports included; walls are with every answer of both servers delayed by so much.
-First onboarding is measured at 100 ms up to 100 tenants, and without GitHub's limits on new content.
+First onboarding is measured at 100 ms up to 1,000 tenants, and without GitHub's limits on new content.
 Terraform: `c` is computed from what was measured at up to 300 tenants; it does not run between two plans.
 ";
 
@@ -66,7 +66,7 @@ fn line(row: &Row) -> String {
     )
 }
 
-fn seconds(time: Duration) -> String {
+pub(crate) fn seconds(time: Duration) -> String {
     if time < Duration::from_secs(10) {
         format!("{:.2} s", time.as_secs_f32())
     } else {
@@ -74,6 +74,6 @@ fn seconds(time: Duration) -> String {
     }
 }
 
-fn megabytes(bytes: u64) -> String {
+pub(crate) fn megabytes(bytes: u64) -> String {
     format!("{} MB", bytes.div_ceil(1_000_000))
 }

@@ -10,7 +10,6 @@ use crate::keys::KeyPair;
 use crate::kubernetes::Force;
 use crate::object::{Kind, ManifestId};
 use crate::observed::{Memory, Progress};
-use crate::report::Retry;
 use crate::tenants::KeyAlgorithm;
 use crate::{flux, keys};
 
@@ -39,10 +38,7 @@ impl Work<'_> {
             return Ok(());
         }
         let Some(entry) = self.known.entry.clone() else {
-            return Err(Failure {
-                error: "a Tenant without an entry".to_owned(),
-                retry: Retry::Useless,
-            });
+            return Err(Failure::useless("a Tenant without an entry"));
         };
         self.known.memory = Some(Memory {
             entry,
@@ -68,10 +64,7 @@ impl Work<'_> {
             .entry
             .as_ref()
             .map_or(KeyAlgorithm::Ed25519, |entry| entry.deploy_key.algorithm);
-        let unmakeable = |error: anyhow::Error| Failure {
-            error: format!("{error:#}"),
-            retry: Retry::Useless,
-        };
+        let unmakeable = |error: anyhow::Error| Failure::useless(format!("{error:#}"));
         let pair = KeyPair::generate(algorithm).map_err(unmakeable)?;
         let body = self.secret(namespace, &pair);
         self.hands

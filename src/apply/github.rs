@@ -8,10 +8,9 @@ use super::{Failure, Work};
 use crate::flux;
 use crate::github::{Created, Key, NewFile, NewRepository, RepositoryChange};
 use crate::names::{BranchName, FullName, TeamSlug};
-use crate::object::{Permission, Repository, Visibility};
+use crate::object::{ObjectId, Permission, Repository, Visibility};
 use crate::observed::RememberedRepository;
-use crate::plan::Change;
-use crate::report::Retry;
+use crate::plan::{Change, FieldChange, Step};
 
 /// How often, and how long apart, a repository made from a template is asked whether its content has arrived.
 const TEMPLATE_LOOKS: (u32, Duration) = (10, Duration::from_secs(1));
@@ -52,7 +51,7 @@ impl Work<'_> {
                 }
                 Ok(self.hands.github.update_repository(name, &change).await?)
             }
-            Change::Remove(_) => Err(useless("repositories are not removed")),
+            Change::Remove(_) => Err(Failure::useless("repositories are not removed")),
         }
     }
 
@@ -125,10 +124,10 @@ impl Work<'_> {
         default: Option<&str>,
     ) -> Result<(), Failure> {
         let Some(entry) = &self.known.entry else {
-            return Err(useless("a workspace without an entry"));
+            return Err(Failure::useless("a workspace without an entry"));
         };
         let Some(branch) = &to.default_branch else {
-            return Err(useless("a workspace without a default branch"));
+            return Err(Failure::useless("a workspace without a default branch"));
         };
         let (path, text) = flux::first_file(entry);
         let github = self.hands.github;
@@ -187,10 +186,7 @@ impl Work<'_> {
         }
         let error =
             format!("the template's content has not arrived on branch `{branch}` of `{name}`");
-        Err(Failure {
-            error,
-            retry: Retry::Useful,
-        })
+        Err(Failure::useful(error))
     }
 
     pub(super) async fn team_access(
@@ -220,10 +216,7 @@ impl Work<'_> {
                 .filter(|key| !key.is_empty());
         }
         let Some(public_key) = &self.known.public_key else {
-            return Err(Failure {
-                error: "the Secret `git-auth` holds no key".to_owned(),
-                retry: Retry::Useful,
-            });
+            return Err(Failure::useful("the Secret `git-auth` holds no key"));
         };
         let key = Key {
             title: title.to_owned(),
@@ -235,9 +228,28 @@ impl Work<'_> {
     }
 }
 
-fn useless(error: &str) -> Failure {
-    Failure {
-        error: error.to_owned(),
-        retry: Retry::Useless,
+/// Things that a step creates on GitHub.
+pub(super) fn creations(step: &Step) -> usize {
+    let initializes = |fields: &[FieldChange]| {
+        usize::from(fields.iter().any(|field| field.path == "initialized"))
+    };
+    match (&step.id, &step.change) {
+        _ if step.hold.is_some() => 0,
+        // Itself and its first commit.
+        (ObjectId::Repository(_), Change::Create) => 2,
+        (ObjectId::Repository(_), Change::Adopt(fields) | Change::Update(fields)) => {
+            initializes(fields)
+        }
+        (ObjectId::DeployKey { .. }, Change::Create | Change::Adopt(_) | Change::Update(_)) => 1,
+        (
+            ObjectId::Repository(_)
+            | ObjectId::DeployKey { .. }
+            | ObjectId::Manifest(_)
+            | ObjectId::TeamAccess { .. }
+            | ObjectId::Collaborator { .. }
+            | ObjectId::Credentials { .. }
+            | ObjectId::StrangeKey { .. },
+            _,
+        ) => 0,
     }
 }

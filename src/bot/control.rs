@@ -27,6 +27,16 @@ pub(super) struct Target {
     pub surroundings: Arc<Surroundings>,
 }
 
+impl Target {
+    /// For work that nobody waits for.
+    pub(super) fn in_background(self) -> Self {
+        Self {
+            reader: self.reader.in_background(),
+            ..self
+        }
+    }
+}
+
 /// GitHub's host keys as lines of `known_hosts`. They change once in years, and are asked for again after a while.
 #[derive(Default)]
 pub(super) struct KnownHosts(Mutex<Option<(Instant, String)>>);

@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use jiff::Timestamp;
 
 use crate::apply::{self, Hands};
 use crate::bot::accepted::Since;
 use crate::bot::control::{Control, Target};
-use crate::bot::job::{Reconcile, pause};
+use crate::bot::job::{Reconcile, Telling, pause};
+use crate::bot::open_pulls::{Base, Which};
 use crate::bot::pull_request::{lines, missing_file};
 use crate::bot::reporting::{Beginning, Concluded, Saying, conclusion, in_api_words};
-use crate::bot::{APPLY_CHECK, Bot, Job, PLAN_CHECK, Work};
+use crate::bot::slices::{self, Extent, go_on};
+use crate::bot::{APPLY_CHECK, Bot, Job, PLAN_CHECK, Work, limited_until, now};
 use crate::compare::{self, Draft, File as Soundness, Scope, Wanted};
 use crate::github::{CheckRun, MergedPull};
 use crate::names::TenantName;
@@ -22,18 +25,31 @@ use crate::queue::Next;
 use crate::render::annotations::{self, File};
 use crate::render::check;
 use crate::render::comment::{self, Setting};
-use crate::report::{Report, Verdict};
+use crate::report::{Progress, Report, Told, Verdict};
 use crate::tenants::diagnostic::Diagnostic;
 use crate::tenants::{self, Parsed};
 
 /// One reconcile: where the default branch stands, and who waits for the outcome.
-struct Round<'a> {
-    control: &'a Control,
-    tip: &'a str,
+pub(super) struct Round<'a> {
+    pub(super) control: &'a Control,
+    pub(super) tip: &'a str,
     /// Our check on the tip, as an earlier round left it.
     check: Option<CheckRun>,
+    /// What an earlier round told, if the work goes on.
+    told: Option<Told>,
+    /// Commits before the tip, whose pull requests wait for the outcome.
+    pub(super) owed: Vec<String>,
     /// Merged pull requests, whose comments tell the outcome.
-    pulls: Vec<MergedPull>,
+    pub(super) pulls: Vec<MergedPull>,
+}
+
+/// What came of a comparison, and where the work stands then.
+struct Slice {
+    report: Report,
+    progress: Progress,
+    told: Option<Told>,
+    /// When there is room for the next one.
+    next: Timestamp,
 }
 
 impl Bot {
@@ -57,36 +73,48 @@ impl Bot {
         let text = async { anyhow::Ok(reader.file(&control.repository, path, &tip).await?) };
         let (round, text) = tokio::try_join!(self.round(control, &tip, wanted), text)?;
         let Some(text) = text else {
-            let missing = [missing_file(path)];
-            return self
-                .refuse(&round, &missing, &File { path, text: "" }, wanted)
-                .await;
+            let (missing, file) = ([missing_file(path)], File { path, text: "" });
+            self.refuse(&round, &missing, &file, wanted).await?;
+            self.replan_after(&round, None, wanted).await?;
+            return Ok(Next::Done);
         };
         let parsed = self.parse(control, &text);
         let (memories, findings) = self.findings(control, &parsed).await?;
         if !findings.is_empty() {
             let file = File { path, text: &text };
-            return self.refuse(&round, &findings, &file, wanted).await;
+            self.refuse(&round, &findings, &file, wanted).await?;
+            self.replan_after(&round, Some(&text), wanted).await?;
+            return Ok(Next::Done);
         }
-        let report = match self.make_live(&round, &parsed, memories, wanted).await {
-            Ok(report) => report,
+        let slice = match self.make_live(&round, &parsed, memories, wanted).await {
+            Ok(slice) => slice,
             Err(error) => {
                 self.fail(&round, &error).await?;
                 return Err(error);
             }
         };
-        self.conclude_merge(
-            &round,
-            &parsed,
-            &File { path, text: &text },
-            &report,
-            wanted,
-        )
-        .await?;
-        if wanted.replan {
-            self.replan(control).await?;
+        let Slice {
+            report,
+            progress,
+            told,
+            next,
+        } = slice;
+        if report.left.tenants > 0 {
+            if let Some(told) = &told {
+                self.tell(&round, &parsed, &report, (progress, told))
+                    .await?;
+            }
+            if !wanted.goes_on {
+                self.replan_after(&round, Some(&text), wanted).await?;
+            }
+            return Ok(go_on(&round, report.left, next, wanted));
         }
-        Ok(self.next(control, &report, wanted))
+        let file = File { path, text: &text };
+        self.conclude_merge(&round, &parsed, &file, &report, wanted)
+            .await?;
+        self.shared.merges.end(&control.repository);
+        self.replan_after(&round, Some(&text), wanted).await?;
+        Ok(self.next(&round, &report, wanted))
     }
 
     /// What is remembered, and what is wrong in the file by itself and against what was accepted before.
@@ -131,39 +159,53 @@ impl Bot {
             self.conclude_check(control, Concluded::new(APPLY_CHECK, commit, text))
                 .await?;
         }
-        let mut commits = wanted.commits.clone();
-        commits.retain(|commit| commit != tip);
+        let mut owed = wanted.owed.clone();
+        owed.extend_from_slice(&wanted.commits);
+        owed.retain(|commit| commit != tip);
+        let mut commits = owed.clone();
         commits.push(tip.to_owned());
         let reader = self.reader(control);
         let pulls = async { anyhow::Ok(reader.pulls_with(&control.repository, &commits).await?) };
         let check = self.check(control, tip, APPLY_CHECK);
-        let (check, pulls) = tokio::try_join!(check, pulls)?;
+        let (check, mut pulls) = tokio::try_join!(check, pulls)?;
+        let goes_on = check.as_ref().filter(|run| conclusion(run).is_none());
+        let told = goes_on.and_then(|run| Told::from_marker(&run.text));
+        // What a process before this one owed.
+        let mut forgotten = told
+            .iter()
+            .flat_map(|told| told.owed.clone())
+            .collect::<Vec<_>>();
+        forgotten.retain(|commit| !commits.contains(commit));
+        pulls.extend(reader.pulls_with(&control.repository, &forgotten).await?);
+        owed.extend(forgotten);
         Ok(Round {
             control,
             tip,
             check,
+            told,
+            owed,
             pulls: distinct(pulls.into_values().flatten()),
         })
     }
 
-    /// Compares and applies, a few times if something failed that may pass.
+    /// Compares and applies, a few times if something failed that may pass; or as much as GitHub's limits allow now.
     async fn make_live(
         &self,
         round: &Round<'_>,
         parsed: &Parsed,
         memories: Memories,
         wanted: &Reconcile,
-    ) -> anyhow::Result<Report> {
+    ) -> anyhow::Result<Slice> {
+        let repository = &round.control.repository;
         let target = self
             .target(round.control, &parsed.sound.organization)
-            .await?;
-        let mut scope = if wanted.everything {
-            Scope::Everything
-        } else {
-            Scope::Changed
-        };
+            .await?
+            .in_background();
+        self.presume(round.control, &target, &memories);
+        let mut report = self.shared.merges.so_far(repository);
+        let mut scope = slices::scope(wanted, target.writer.room(), &report);
         let mut waits = self.shared.setup.pace.tries.iter();
-        let (mut memories, mut report) = (memories, Report::default());
+        let mut memories = memories;
         loop {
             let file = Wanted {
                 tenants: &parsed.sound,
@@ -171,12 +213,15 @@ impl Bot {
                 commit: round.tip,
             };
             let draft = compare::tenants(self.eyes(&target), file, memories, scope).await?;
-            report.absorb(self.apply(round, &target, draft, parsed).await?);
-            let worth_it = report.worth_retrying().next().is_some();
+            let slice = self.apply(round, &target, draft, parsed, report).await?;
+            self.shared.merges.keep(repository, &slice.report);
+            let worth_it =
+                slice.report.worth_retrying().next().is_some() && slice.report.left.tenants == 0;
             match waits.next().filter(|_| worth_it) {
                 Some(wait) => tokio::time::sleep(*wait).await,
-                None => return Ok(report),
+                None => return Ok(slice),
             }
+            report = slice.report;
             scope = Scope::Changed;
             memories = self.memories(round.control, parsed).await?;
         }
@@ -188,7 +233,9 @@ impl Bot {
         target: &Target,
         draft: Draft,
         parsed: &Parsed,
-    ) -> anyhow::Result<Report> {
+        so_far: Report,
+    ) -> anyhow::Result<Slice> {
+        let writer = &target.writer;
         let consent = self.consent(round, &draft.plan).await?;
         let plan = self
             .guarded(
@@ -199,8 +246,21 @@ impl Bot {
             )
             .await?;
         let plan = plan::approve(plan, &consent);
-        if plan.plan().steps().any(|(_, step)| step.hold.is_none()) {
-            self.announce(round, plan.plan(), parsed).await?;
+        let told = round.told.as_ref();
+        let extent = Extent::of(plan.plan(), draft.left, &so_far, told);
+        let begun = told.map_or_else(now, |told| told.progress.begun);
+        let mut told = told.cloned();
+        if told.is_none() && plan.plan().steps().any(|(_, step)| step.hold.is_none()) {
+            let progress = extent.at_the_start(begun, writer.created_by(extent.creations));
+            let is_long = extent.creations > writer.room();
+            told = self
+                .announce(
+                    round,
+                    plan.plan(),
+                    parsed,
+                    Some(progress).filter(|_| is_long),
+                )
+                .await?;
         }
         let makes_keys = plan.plan().steps().any(|(_, step)| {
             matches!(step.id, ObjectId::Credentials { .. }) && step.hold.is_none()
@@ -216,9 +276,21 @@ impl Bot {
             cluster: &self.shared.cluster,
             surroundings: &target.surroundings,
             known_hosts: &known_hosts,
-            now: super::now(),
+            room: writer.room(),
+            now: now(),
         };
-        Ok(apply::run(hands, plan, draft.known).await)
+        let mut slice = apply::run(hands, plan, draft.known).await;
+        slice.left.add(draft.left);
+        slice.earlier = extent.earlier;
+        let left = slice.left;
+        let mut report = so_far;
+        report.absorb(slice);
+        Ok(Slice {
+            progress: extent.progress(left.tenants, begun, writer.created_by(left.creations)),
+            next: writer.room_for(left.creations),
+            report,
+            told,
+        })
     }
 
     /// What the plan comments of the merged pull requests announced; asked for only where it matters.
@@ -240,28 +312,46 @@ impl Bot {
         })
     }
 
-    /// Says that the work has begun.
+    /// Says that the work has begun, and if it takes long, when it will have been done.
     async fn announce(
         &self,
         round: &Round<'_>,
         plan: &Plan,
         parsed: &Parsed,
-    ) -> anyhow::Result<()> {
-        let applying = Beginning {
-            name: APPLY_CHECK,
-            head: round.tip,
-            title: "Applying",
-        };
-        self.begin_after(round.control, applying, round.check.as_ref())
-            .await?;
+        progress: Option<Progress>,
+    ) -> anyhow::Result<Option<Told>> {
+        let told = progress.map(|progress| Told {
+            progress,
+            at: now(),
+            times: 1,
+            owed: round.owed.clone(),
+        });
+        if let Some(told) = &told {
+            self.show_check(round, check::progress_check(told)).await?;
+        } else {
+            let applying = round.beginning(check::begun_check("Applying"));
+            self.begin_after(round.control, applying, round.check.as_ref())
+                .await?;
+        }
         let lines = lines(parsed);
         for pull in &round.pulls {
             let setting = self.merge_setting(round, Some(pull.number), &lines, None);
-            let text = comment::progress_comment(plan, &setting);
+            let text = comment::progress_comment(plan, &setting, progress.as_ref());
             self.say(round.control, pull.number, &Saying::Quiet(text))
                 .await?;
         }
-        Ok(())
+        Ok(told)
+    }
+
+    /// Shows this in the check on the tip, which goes on.
+    pub(super) async fn show_check(
+        &self,
+        round: &Round<'_>,
+        shown: check::Underway,
+    ) -> anyhow::Result<()> {
+        let beginning = round.beginning(shown);
+        self.show(round.control, beginning, round.check.as_ref())
+            .await
     }
 
     /// Says what came of it, unless that is what the check says already and nothing was done.
@@ -278,12 +368,16 @@ impl Bot {
         let text = check::report_check(report, &self.merge_setting(round, None, &lines, retry_at));
         let said = round.check.as_ref().and_then(conclusion);
         let verdict = report.verdict();
-        if said == Some(in_api_words(text.conclusion)) && !report.did_something() {
+        let is_new = said != Some(in_api_words(text.conclusion)) || report.did_something();
+        if is_new {
+            tracing::info!(repository = %round.control.repository, commit = round.tip, %verdict, "applied");
+        } else {
             tracing::info!(repository = %round.control.repository, %verdict, "nothing new");
-            return Ok(());
+            if wanted.telling == Telling::News {
+                return Ok(());
+            }
         }
-        tracing::info!(repository = %round.control.repository, commit = round.tip, %verdict, "applied");
-        for pull in &round.pulls {
+        for pull in round.pulls.iter().filter(|_| is_new) {
             let setting = self.merge_setting(round, Some(pull.number), &lines, retry_at);
             let text = comment::report_comment(report, &setting);
             self.say(round.control, pull.number, &Saying::Quiet(text))
@@ -304,14 +398,16 @@ impl Bot {
         findings: &[Diagnostic],
         file: &File<'_>,
         wanted: &Reconcile,
-    ) -> anyhow::Result<Next<Job>> {
+    ) -> anyhow::Result<()> {
+        self.shared.merges.end(&round.control.repository);
         let text = check::impossible_check(findings, file);
         let said = round.check.as_ref().map(|run| run.title.as_str());
-        if said == Some(text.title.as_str()) {
-            return Ok(Next::Done);
+        let is_new = said != Some(text.title.as_str());
+        if !is_new && wanted.telling == Telling::News {
+            return Ok(());
         }
         let lines = BTreeMap::new();
-        for pull in &round.pulls {
+        for pull in round.pulls.iter().filter(|_| is_new) {
             let setting = self.merge_setting(round, Some(pull.number), &lines, None);
             let text = comment::refused_comment(findings, &setting, file);
             self.say(round.control, pull.number, &Saying::Quiet(text))
@@ -322,15 +418,14 @@ impl Bot {
             annotations,
             ..Concluded::new(APPLY_CHECK, round.tip, text)
         };
-        self.conclude_check(round.control, check).await?;
-        if wanted.replan {
-            self.replan(round.control).await?;
-        }
-        Ok(Next::Done)
+        self.conclude_check(round.control, check).await
     }
 
-    /// Nothing could be compared. The check says why; it is tried again.
+    /// Nothing could be compared. The check says why; it is tried again. Where it only has to wait, nothing is wrong.
     async fn fail(&self, round: &Round<'_>, error: &anyhow::Error) -> anyhow::Result<()> {
+        if limited_until(error).is_some() {
+            return Ok(());
+        }
         let text = check::not_applied_check(&format!("{error:#}"));
         let said = round.check.as_ref().map(|run| run.title.as_str());
         if said == Some(text.title.as_str()) {
@@ -340,38 +435,46 @@ impl Bot {
             .await
     }
 
-    /// The base's file has changed, so what open pull requests would do has too.
-    async fn replan(&self, control: &Control) -> anyhow::Result<()> {
-        for pull in self
-            .reader(control)
-            .open_pulls(&control.repository, &control.default_branch)
-            .await?
-        {
-            self.push(
-                &control.repository,
-                Work::Plan {
-                    number: pull.number,
-                    looks: 0,
-                },
-            );
-        }
-        Ok(())
+    /// Where the base's file may have changed, what open pull requests would do may have too; and when everything is
+    /// compared, so are they.
+    async fn replan_after(
+        &self,
+        round: &Round<'_>,
+        text: Option<&str>,
+        wanted: &Reconcile,
+    ) -> anyhow::Result<()> {
+        let which = match (wanted.replan, wanted.everything) {
+            (true, _) => Which::All,
+            (false, true) => Which::LeftBehind,
+            (false, false) => return Ok(()),
+        };
+        let base = Base {
+            tip: round.tip,
+            text,
+        };
+        self.replan(round.control, base, which).await
     }
 
-    fn next(&self, control: &Control, report: &Report, wanted: &Reconcile) -> Next<Job> {
+    fn next(&self, round: &Round<'_>, report: &Report, wanted: &Reconcile) -> Next<Job> {
         if report.verdict() != Verdict::Failed || report.worth_retrying().next().is_none() {
             return Next::Done;
         }
         let pace = self.shared.setup.pace;
         let after = pause(pace.retry, wanted.retries, pace.resync);
+        let mut commits = wanted.commits.clone();
+        commits.retain(|commit| commit == round.tip);
         let work = Work::Reconcile(Reconcile {
+            commits,
+            owed: round.owed.clone(),
+            everything: wanted.everything,
             retries: wanted.retries + 1,
             replan: false,
-            ..wanted.clone()
+            telling: Telling::News,
+            goes_on: false,
         });
         Next::Again {
             job: Job {
-                repository: control.repository.clone(),
+                repository: round.control.repository.clone(),
                 work,
                 tries: 0,
             },
@@ -379,20 +482,20 @@ impl Bot {
         }
     }
 
-    fn retry_at(&self, report: &Report, wanted: &Reconcile) -> Option<jiff::Timestamp> {
+    fn retry_at(&self, report: &Report, wanted: &Reconcile) -> Option<Timestamp> {
         report.worth_retrying().next()?;
         let pace = self.shared.setup.pace;
         let pause =
             jiff::SignedDuration::try_from(pause(pace.retry, wanted.retries, pace.resync)).ok()?;
-        super::now().checked_add(pause).ok()
+        now().checked_add(pause).ok()
     }
 
-    fn merge_setting<'a>(
+    pub(super) fn merge_setting<'a>(
         &'a self,
         round: &Round<'a>,
         pull: Option<u64>,
         lines: &'a BTreeMap<TenantName, usize>,
-        retry_at: Option<jiff::Timestamp>,
+        retry_at: Option<Timestamp>,
     ) -> Setting<'a> {
         Setting {
             file: &self.shared.setup.tenants_file,
@@ -400,12 +503,22 @@ impl Bot {
             head: round.tip,
             base_branch: &round.control.default_branch,
             base: round.tip,
-            at: super::now(),
+            at: now(),
             lines,
             base_lines: lines,
             details: None,
             before: None,
             retry_at,
+        }
+    }
+}
+
+impl Round<'_> {
+    fn beginning(&self, shown: check::Underway) -> Beginning<'_> {
+        Beginning {
+            name: APPLY_CHECK,
+            head: self.tip,
+            shown,
         }
     }
 }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::bot::accepted::Since;
 use crate::bot::control::Control;
+use crate::bot::open_pulls::Basis;
 use crate::bot::reporting::{Beginning, Concluded, Saying, conclusion};
 use crate::bot::{Bot, Job, PLAN_CHECK, Work};
 use crate::compare::{self, File as Soundness, Scope, Wanted};
-use crate::github::{Conclusion, Mergeable, Pull};
+use crate::github::{CheckRun, Conclusion, Mergeable, Pull};
 use crate::names::TenantName;
 use crate::observe;
 use crate::plan::{self, Plan};
@@ -24,7 +25,7 @@ const LOOKS: u32 = 40;
 /// What is to be said of a commit.
 struct Outlook {
     text: CheckText,
-    fingerprint: Option<String>,
+    basis: Option<Basis>,
     annotations: Vec<annotations::Annotation>,
     comment: Saying,
 }
@@ -65,8 +66,9 @@ impl Bot {
         }
         if pull.mergeable == Mergeable::No {
             let text = check::conflict_check(&self.shared.setup.tenants_file);
+            let outlook = Outlook::of(text).from(Basis::tip(&pull.base_tip));
             return self
-                .conclude(control, &pull.head_sha, Some(number), Outlook::of(text))
+                .conclude(control, &pull.head_sha, Some(number), outlook)
                 .await;
         }
         let Some(result) = current_merge(&pull) else {
@@ -121,7 +123,11 @@ impl Bot {
     /// The check goes green; a comment there is of an earlier state says so too.
     async fn untouched(&self, control: &Control, pull: &Pull) -> anyhow::Result<Next<Job>> {
         let existing = self.check(control, &pull.head_sha, PLAN_CHECK).await?;
-        if existing.is_some_and(|run| conclusion(&run) == Some(Conclusion::Success)) {
+        let basis = Basis::head();
+        let says_so = |run: CheckRun| {
+            conclusion(&run) == Some(Conclusion::Success) && run.external_id == basis.to_string()
+        };
+        if existing.is_some_and(says_so) {
             return Ok(Next::Done);
         }
         let commits = Commits {
@@ -133,7 +139,7 @@ impl Bot {
         };
         let outlook = Outlook {
             comment: Saying::Quiet(self.nothing(&commits)),
-            ..Outlook::of(check::untouched_check(&self.shared.setup.tenants_file))
+            ..Outlook::of(check::untouched_check(&self.shared.setup.tenants_file)).from(basis)
         };
         self.conclude(control, &pull.head_sha, commits.pull, outlook)
             .await
@@ -160,7 +166,7 @@ impl Bot {
         let waiting = Beginning {
             name: PLAN_CHECK,
             head: &pull.head_sha,
-            title: "Waiting for GitHub's merge commit",
+            shown: check::begun_check("Waiting for GitHub's merge commit"),
         };
         self.begin(control, waiting).await?;
         let work = Work::Plan {
@@ -189,14 +195,15 @@ impl Bot {
             reader.file(&control.repository, path, commits.base),
             reader.file(&control.repository, path, commits.result)
         )?;
+        let basis = Basis::file(before.as_deref());
         if before == after {
-            let text = check::untouched_check(path);
+            let unchanged = Outlook::of(check::untouched_check(path)).from(basis);
             let outlook = match commits.pull {
                 Some(_) => Outlook {
                     comment: Saying::Quiet(self.nothing(&commits)),
-                    ..Outlook::of(text)
+                    ..unchanged
                 },
-                None => Outlook::of(text),
+                None => unchanged,
             };
             return self
                 .conclude(control, commits.head, commits.pull, outlook)
@@ -205,14 +212,14 @@ impl Bot {
         let planning = Beginning {
             name: PLAN_CHECK,
             head: commits.head,
-            title: "Planning",
+            shown: check::begun_check("Planning"),
         };
         self.begin(control, planning).await?;
         let outlook = match self
             .outlook(control, &commits, before.as_deref(), after.as_deref())
             .await
         {
-            Ok(outlook) => outlook,
+            Ok(outlook) => outlook.from(basis),
             Err(error) => {
                 let text = check::not_planned_check(&format!("{error:#}"));
                 self.conclude(control, commits.head, None, Outlook::of(text))
@@ -306,7 +313,7 @@ impl Bot {
         annotations.extend(annotations::of_lockdown(plan, &parsed.places, file));
         Outlook {
             annotations,
-            fingerprint: Some(plan::fingerprint::of_plan(plan).to_string()),
+            basis: None,
             text: check::plan_check(plan),
             comment,
         }
@@ -331,7 +338,7 @@ impl Bot {
         annotations.sort_by_key(|annotation| annotation.start_line);
         Outlook {
             annotations,
-            fingerprint: None,
+            basis: None,
             text: check::impossible_check(findings, file),
             comment: Saying::Quiet(comment::impossible_comment(findings, &setting, file)),
         }
@@ -376,12 +383,12 @@ impl Bot {
         }
         let Outlook {
             text,
-            fingerprint,
+            basis,
             annotations,
             ..
         } = outlook;
         let check = Concluded {
-            fingerprint,
+            basis,
             annotations,
             ..Concluded::new(PLAN_CHECK, head, text)
         };
@@ -394,9 +401,16 @@ impl Outlook {
     fn of(text: CheckText) -> Self {
         Self {
             text,
-            fingerprint: None,
+            basis: None,
             annotations: Vec::new(),
             comment: Saying::Nothing,
+        }
+    }
+
+    fn from(self, basis: Basis) -> Self {
+        Self {
+            basis: Some(basis),
+            ..self
         }
     }
 }

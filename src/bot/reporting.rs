@@ -5,45 +5,52 @@ use std::sync::{Mutex, MutexGuard};
 
 use super::Bot;
 use super::control::Control;
-use crate::github::{Annotation, CheckRun, Conclusion, Error, Level, NewCheck, Output, Progress};
+use super::open_pulls::Basis;
+use crate::github::{
+    Annotation, CheckRun, Conclusion, Error, Level, NewCheck, Output, Progress, Shown,
+};
 use crate::names::FullName;
 use crate::render::annotations::{self, Level as Wanted};
-use crate::render::check::{self, CheckText};
+use crate::render::check::{self, CheckText, Underway};
 use crate::render::comment::MARKER;
-use crate::render::escape;
 
 /// A check that has come to an end.
 pub(super) struct Concluded<'a> {
     pub name: &'static str,
     pub head: &'a str,
     pub text: CheckText,
-    /// The fingerprint of the plan that it shows.
-    pub fingerprint: Option<String>,
+    /// What it was made from, if that may change without another commit.
+    pub basis: Option<Basis>,
     pub annotations: Vec<annotations::Annotation>,
 }
 
 /// A check that is to be shown in progress.
-#[derive(Clone, Copy)]
 pub(super) struct Beginning<'a> {
     pub name: &'static str,
     pub head: &'a str,
-    pub title: &'a str,
+    pub shown: Underway,
 }
 
 impl Beginning<'_> {
-    fn check(&self) -> NewCheck {
-        let output = Output {
-            title: self.title.to_owned(),
-            summary: format!("{}.", escape::message(self.title)),
-            ..Output::default()
-        };
+    fn check(self) -> NewCheck {
         NewCheck {
             name: self.name.to_owned(),
             head_sha: self.head.to_owned(),
-            external_id: None,
-            progress: Progress::InProgress,
-            output,
+            shown: underway(self.shown),
         }
+    }
+}
+
+fn underway(shown: Underway) -> Shown {
+    Shown {
+        external_id: None,
+        progress: Progress::InProgress,
+        output: Output {
+            title: shown.title,
+            summary: shown.summary,
+            text: Some(shown.text).filter(|text| !text.is_empty()),
+            annotations: Vec::new(),
+        },
     }
 }
 
@@ -86,7 +93,7 @@ impl<'a> Concluded<'a> {
             name,
             head,
             text,
-            fingerprint: None,
+            basis: None,
             annotations: Vec::new(),
         }
     }
@@ -113,7 +120,7 @@ impl Bot {
         control: &Control,
         beginning: Beginning<'_>,
     ) -> anyhow::Result<()> {
-        if self.has_begun(control, &beginning) {
+        if self.begun(control, &beginning).is_some() {
             return Ok(());
         }
         let Beginning { head, name, .. } = beginning;
@@ -129,25 +136,43 @@ impl Bot {
         beginning: Beginning<'_>,
         existing: Option<&CheckRun>,
     ) -> anyhow::Result<()> {
-        if self.has_begun(control, &beginning) {
+        if self.begun(control, &beginning).is_some() {
             return Ok(());
         }
+        let Beginning { head, name, .. } = beginning;
         let id = if let Some(run) = existing.filter(|run| !is_completed(run)) {
             run.id
         } else {
             let reporter = self.reporter(control);
             reporter.create_check(&beginning.check()).await?
         };
-        let Beginning { head, name, .. } = beginning;
         let key = (control.repository.clone(), head.to_owned(), name);
         self.shared.begun.runs().insert(key, id);
         Ok(())
     }
 
-    fn has_begun(&self, control: &Control, beginning: &Beginning<'_>) -> bool {
+    /// Changes what a check shows that is in progress, or begins one.
+    pub(super) async fn show(
+        &self,
+        control: &Control,
+        beginning: Beginning<'_>,
+        existing: Option<&CheckRun>,
+    ) -> anyhow::Result<()> {
+        let run = existing.filter(|run| !is_completed(run));
+        let begun = self.begun(control, &beginning).or(run.map(|run| run.id));
+        let Some(id) = begun else {
+            return self.begin_after(control, beginning, existing).await;
+        };
+        let reporter = self.reporter(control);
+        Ok(reporter
+            .update_check(id, &underway(beginning.shown))
+            .await?)
+    }
+
+    fn begun(&self, control: &Control, beginning: &Beginning<'_>) -> Option<u64> {
         let Beginning { head, name, .. } = *beginning;
         let key = (control.repository.clone(), head.to_owned(), name);
-        self.shared.begun.runs().contains_key(&key)
+        self.shared.begun.runs().get(&key).copied()
     }
 
     /// The run in progress that is to be concluded, if there is one.
@@ -178,7 +203,7 @@ impl Bot {
             name,
             head,
             text,
-            fingerprint,
+            basis,
             annotations,
         } = check;
         let CheckText {
@@ -187,27 +212,25 @@ impl Bot {
             summary,
             text,
         } = text;
-        let progress = Progress::Completed(in_api_words(conclusion));
-        let text = Some(text).filter(|text| !text.is_empty());
-        let annotations = annotations.into_iter().map(annotation).collect();
-        let output = Output {
-            title,
-            summary,
-            text,
-            annotations,
+        let shown = Shown {
+            external_id: basis.map(|basis| basis.to_string()),
+            progress: Progress::Completed(in_api_words(conclusion)),
+            output: Output {
+                title,
+                summary,
+                text: Some(text).filter(|text| !text.is_empty()),
+                annotations: annotations.into_iter().map(annotation).collect(),
+            },
         };
         let reporter = self.reporter(control);
         if let Some(id) = in_progress {
-            reporter.update_check(id, progress, &output).await?;
+            reporter.update_check(id, &shown).await?;
             return Ok(());
         }
-        let (name, head_sha) = (name.to_owned(), head.to_owned());
         let check = NewCheck {
-            name,
-            head_sha,
-            external_id: fingerprint,
-            progress,
-            output,
+            name: name.to_owned(),
+            head_sha: head.to_owned(),
+            shown,
         };
         reporter.create_check(&check).await?;
         Ok(())

@@ -8,6 +8,8 @@ use serde::Deserialize;
 
 use super::client::{Client, Credentials};
 use super::error::{Error, InvalidSettings};
+use super::limits::ContentLimits;
+use super::pacer::Urgency;
 use super::token::{Purpose, Scope, Tokens};
 use super::transport::{Timing, Transport};
 use super::{Reader, Reporter, Writer};
@@ -20,6 +22,8 @@ pub struct Settings {
     pub app_id: String,
     /// RSA key in PEM form, PKCS#1 or PKCS#8.
     pub private_key: SecretString,
+    /// How fast things may be created.
+    pub limits: ContentLimits,
     pub timing: Timing,
 }
 
@@ -79,24 +83,33 @@ struct InstallationAnswer {
 impl GitHub {
     /// Checks the settings without asking GitHub. Must be called inside a Tokio runtime.
     pub fn new(settings: &Settings) -> Result<Self, InvalidSettings> {
-        let transport = Arc::new(Transport::new(&settings.api_url, settings.timing)?);
+        let Settings {
+            api_url,
+            limits,
+            timing,
+            ..
+        } = settings;
+        let transport = Arc::new(Transport::new(api_url, limits.clone(), *timing)?);
         let tokens = Arc::new(Tokens::new(&settings.app_id, &settings.private_key)?);
         let credentials = Credentials::App(tokens.clone());
         let client = Client {
             transport,
             credentials,
+            urgency: Urgency::Awaited,
         };
         Ok(Self { client, tokens })
     }
 
     /// Reads as the owner of a token that was made elsewhere; the command line has no App.
     pub fn with_token(api_url: &str, token: SecretString) -> Result<Reader, InvalidSettings> {
-        let transport = Arc::new(Transport::new(api_url, Timing::default())?);
+        // Nothing is created with it.
+        let transport = Transport::new(api_url, ContentLimits::default(), Timing::default())?;
         let credentials = Credentials::Fixed(Arc::new(token));
         Ok(Reader {
             client: Client {
-                transport,
+                transport: Arc::new(transport),
                 credentials,
+                urgency: Urgency::Awaited,
             },
         })
     }
@@ -156,6 +169,11 @@ impl GitHub {
         Client {
             transport: self.client.transport.clone(),
             credentials: Credentials::Installation(self.tokens.clone(), Arc::new(scope)),
+            urgency: match purpose {
+                Purpose::Read => Urgency::Awaited,
+                Purpose::Report => Urgency::Report,
+                Purpose::Write => Urgency::Background,
+            },
         }
     }
 }

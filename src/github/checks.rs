@@ -55,7 +55,13 @@ pub struct CheckRun {
 pub struct NewCheck {
     pub name: String,
     pub head_sha: String,
-    /// Ours to choose and to find again; GitHub does not show it.
+    pub shown: Shown,
+}
+
+/// How far a check run is, and what it tells of it.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// Ours to choose and to find again; GitHub does not show it. None leaves it as it is.
     pub external_id: Option<String>,
     pub progress: Progress,
     pub output: Output,
@@ -165,54 +171,30 @@ impl From<CheckRunAnswer> for CheckRun {
 impl Reporter {
     /// Makes a check run and gives its id; it concludes only when all its annotations are there.
     pub async fn create_check(&self, check: &NewCheck) -> Result<u64, Error> {
-        let (first, rest) = split(&check.output.annotations);
-        let progress = if rest.is_empty() {
-            check.progress
-        } else {
-            Progress::InProgress
-        };
-        let mut body = told(progress, &check.output, first);
+        let (first, rest) = split(&check.shown.output.annotations);
+        let mut body = told(&check.shown, first, rest.is_empty());
         body["name"] = json!(check.name);
         body["head_sha"] = json!(check.head_sha);
-        if let Some(external_id) = &check.external_id {
-            body["external_id"] = json!(external_id);
-        }
         let path = format!("/repos/{}/check-runs", self.repository);
         let created: Identified = self.client.send(Request::post(path, body)).await?.json()?;
         if !rest.is_empty() {
-            self.add(created.id, check.progress, &check.output, rest)
-                .await?;
+            self.add(created.id, &check.shown, rest).await?;
         }
         Ok(created.id)
     }
 
     /// Changes what a check run shows; its annotations are added to those it has.
-    pub async fn update_check(
-        &self,
-        id: u64,
-        progress: Progress,
-        output: &Output,
-    ) -> Result<(), Error> {
-        self.add(id, progress, output, &output.annotations).await
+    pub async fn update_check(&self, id: u64, shown: &Shown) -> Result<(), Error> {
+        self.add(id, shown, &shown.output.annotations).await
     }
 
     /// One request for every 50 annotations; the last one brings the progress.
-    async fn add(
-        &self,
-        id: u64,
-        progress: Progress,
-        output: &Output,
-        annotations: &[Annotation],
-    ) -> Result<(), Error> {
+    async fn add(&self, id: u64, shown: &Shown, annotations: &[Annotation]) -> Result<(), Error> {
         let mut rest = annotations;
         loop {
             let (now, later) = split(rest);
             let done = later.is_empty();
-            let body = told(
-                if done { progress } else { Progress::InProgress },
-                output,
-                now,
-            );
+            let body = told(shown, now, done);
             let path = format!("/repos/{}/check-runs/{id}", self.repository);
             // Annotations are appended, so only a request without any may be repeated.
             let request = Request::patch(path, body);
@@ -234,23 +216,34 @@ fn split(annotations: &[Annotation]) -> (&[Annotation], &[Annotation]) {
     annotations.split_at(annotations.len().min(ANNOTATIONS_A_REQUEST))
 }
 
-fn told(progress: Progress, output: &Output, annotations: &[Annotation]) -> Value {
+/// Until the last of the annotations is told, the check is in progress.
+fn told(shown: &Shown, annotations: &[Annotation], is_last: bool) -> Value {
+    let Shown {
+        external_id,
+        progress,
+        output,
+    } = shown;
     let annotations: Vec<_> = annotations.iter().map(Annotation::fitted).collect();
-    let mut shown = json!({
+    let mut texts = json!({
         "title": fitted(&output.title, LONGEST_TITLE),
         "summary": fitted(&output.summary, LONGEST_TEXT),
         "annotations": annotations,
     });
     if let Some(text) = &output.text {
-        shown["text"] = json!(fitted(text, LONGEST_TEXT));
+        texts["text"] = json!(fitted(text, LONGEST_TEXT));
     }
-    match progress {
-        Progress::Queued => json!({ "status": "queued", "output": shown }),
-        Progress::InProgress => json!({ "status": "in_progress", "output": shown }),
-        Progress::Completed(conclusion) => {
-            json!({ "status": "completed", "conclusion": conclusion, "output": shown })
+    let mut body = match progress {
+        Progress::Completed(conclusion) if is_last => {
+            json!({ "status": "completed", "conclusion": conclusion })
         }
+        Progress::Queued => json!({ "status": "queued" }),
+        Progress::InProgress | Progress::Completed(_) => json!({ "status": "in_progress" }),
+    };
+    body["output"] = texts;
+    if let Some(external_id) = external_id {
+        body["external_id"] = json!(external_id);
     }
+    body
 }
 
 impl Annotation {

@@ -6,14 +6,16 @@ use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 
 use super::error::Error;
+use super::pacer::{Account, Urgency};
 use super::token::{Scope, Tokens};
-use super::transport::{Answer, Request, Transport, now};
+use super::transport::{Answer, Request, Sender, Transport, now};
 
 /// Cheap to clone: the connections and the tokens are shared.
 #[derive(Clone)]
 pub(super) struct Client {
     pub(super) transport: Arc<Transport>,
     pub(super) credentials: Credentials,
+    pub(super) urgency: Urgency,
 }
 
 #[derive(Clone)]
@@ -28,17 +30,33 @@ pub(super) enum Credentials {
 impl Client {
     /// Sends a request; a token that GitHub refuses is replaced once.
     pub(super) async fn send(&self, request: Request) -> Result<Answer, Error> {
-        let token = self.token().await?;
-        let answer = self.transport.send(&request, &token).await;
+        let sender = self.sender().await?;
+        let answer = self.transport.send(&request, &sender).await;
         let Credentials::Installation(tokens, scope) = &self.credentials else {
             return answer;
         };
         if !matches!(answer, Err(Error::Unauthorized { .. })) {
             return answer;
         }
-        tokens.forget(scope, &token).await;
-        let token = self.token().await?;
-        self.transport.send(&request, &token).await
+        tokens.forget(scope, &sender.token).await;
+        let sender = self.sender().await?;
+        self.transport.send(&request, &sender).await
+    }
+
+    async fn sender(&self) -> Result<Sender, Error> {
+        Ok(Sender {
+            account: self.account(),
+            urgency: self.urgency,
+            token: self.token().await?,
+        })
+    }
+
+    pub(super) fn account(&self) -> Account {
+        match &self.credentials {
+            Credentials::App(_) => Account::App,
+            Credentials::Installation(_, scope) => Account::Installation(scope.installation),
+            Credentials::Fixed(_) => Account::Owner,
+        }
     }
 
     async fn token(&self) -> Result<SecretString, Error> {

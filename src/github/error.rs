@@ -1,13 +1,14 @@
 //! What can go wrong with GitHub: one variant for each thing a caller can do about it.
 
 use std::fmt;
+use std::time::Duration;
 
 use http::{HeaderMap, Method, StatusCode};
+use jiff::fmt::rfc2822;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-/// GitHub asks to wait at least this long after a secondary limit that names no time.
-pub(super) const UNNAMED_PAUSE: SignedDuration = SignedDuration::from_secs(60);
+use super::pacer::{Heard, Refusal, Told, UNNAMED_PAUSE};
 
 /// Longest quotation of a body that could not be read, in characters.
 const LONGEST_QUOTE: usize = 300;
@@ -64,7 +65,7 @@ pub enum Error {
     /// The world changed in between, or is not ready for it.
     #[error("{call} conflicts with the present state on GitHub: {message}")]
     Conflict { call: Box<Call>, message: String },
-    #[error("GitHub's rate limit refuses {call} until {until}: {message}")]
+    #[error("GitHub's rate limit lets {call} wait until {until}: {message}")]
     RateLimited {
         call: Box<Call>,
         message: String,
@@ -113,6 +114,13 @@ impl Error {
         }
     }
 
+    /// Whether GitHub had no time for what was asked: it gives a query ten seconds.
+    pub(super) fn is_timeout(&self) -> bool {
+        // A query that runs out of time may be answered with 200, and errors.
+        let too_late = |status: StatusCode| matches!(status.as_u16(), 200 | 502 | 504);
+        matches!(self, Self::Unavailable { call, .. } if call.status.is_some_and(too_late))
+    }
+
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::NotFound { .. })
     }
@@ -141,6 +149,26 @@ impl Error {
         }
     }
 
+    /// What a refusal by a limit is.
+    pub(super) fn limited(
+        call: Call,
+        headers: &HeaderMap,
+        message: String,
+        now: Timestamp,
+    ) -> Self {
+        let budget = told_budget(headers, now);
+        let pause = match (refusal(headers, budget), budget) {
+            (Refusal::Budget, Some(told)) => told.resets_in,
+            (Refusal::Secondary(pause), _) => pause.unwrap_or(UNNAMED_PAUSE),
+            (Refusal::Budget, None) => UNNAMED_PAUSE,
+        };
+        Self::RateLimited {
+            call: Box::new(call),
+            message,
+            until: now + SignedDuration::try_from(pause).unwrap_or(SignedDuration::MAX),
+        }
+    }
+
     /// The error that an answer outside 2xx is.
     pub(super) fn of_answer(
         call: Call,
@@ -150,14 +178,10 @@ impl Error {
         now: Timestamp,
     ) -> Self {
         let (message, errors) = told(body, status);
-        let call = Box::new(call);
-        if let Some(until) = limited_until(status, headers, &message, now) {
-            return Self::RateLimited {
-                call,
-                message,
-                until,
-            };
+        if is_limit(status, headers, &message) {
+            return Self::limited(call, headers, message, now);
         }
+        let call = Box::new(call);
         match status.as_u16() {
             401 => Self::Unauthorized { call, message },
             403 | 423 | 451 => Self::Forbidden {
@@ -206,35 +230,66 @@ fn one_error(error: &Value) -> String {
     }
 }
 
-/// Until when GitHub wants to hear nothing, if this answer is a rate limit's.
-fn limited_until(
-    status: StatusCode,
-    headers: &HeaderMap,
-    message: &str,
-    now: Timestamp,
-) -> Option<Timestamp> {
-    let refused = status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::FORBIDDEN;
-    if !refused {
-        return None;
+/// Whether this refusal is a rate limit's.
+fn is_limit(status: StatusCode, headers: &HeaderMap, message: &str) -> bool {
+    match status {
+        StatusCode::TOO_MANY_REQUESTS => true,
+        // A secondary limit may come as a 403 that only its message gives away.
+        StatusCode::FORBIDDEN => {
+            headers.contains_key("retry-after")
+                || number(headers, "x-ratelimit-remaining") == Some(0)
+                || message.to_ascii_lowercase().contains("rate limit")
+        }
+        _ => false,
     }
-    if let Some(seconds) = number(headers, "retry-after") {
-        return Some(now + SignedDuration::from_secs(seconds));
-    }
-    if number(headers, "x-ratelimit-remaining") == Some(0) {
-        return reset(headers).or(Some(now + UNNAMED_PAUSE));
-    }
-    // A secondary limit may come as a 403 that only its message gives away.
-    let limited = status == StatusCode::TOO_MANY_REQUESTS
-        || message.to_ascii_lowercase().contains("rate limit");
-    limited.then(|| now + UNNAMED_PAUSE)
 }
 
-/// When the budget of this token is full again: `X-RateLimit-Reset`, in seconds since 1970.
-pub(super) fn reset(headers: &HeaderMap) -> Option<Timestamp> {
-    Timestamp::from_second(number(headers, "x-ratelimit-reset")?).ok()
+impl Heard {
+    /// What an answer says of the limits: its headers, and whether it is a refusal.
+    pub(super) fn of(headers: &HeaderMap, error: Option<&Error>, now: Timestamp) -> Self {
+        let budget = told_budget(headers, now);
+        let limited = matches!(error, Some(Error::RateLimited { .. }));
+        Self {
+            budget,
+            refusal: limited.then(|| refusal(headers, budget)),
+        }
+    }
 }
 
-fn number(headers: &HeaderMap, name: &str) -> Option<i64> {
+fn refusal(headers: &HeaderMap, budget: Option<Told>) -> Refusal {
+    match (pause(headers), budget) {
+        (None, Some(Told { remaining: 0, .. })) => Refusal::Budget,
+        (pause, _) => Refusal::Secondary(pause),
+    }
+}
+
+/// `Retry-After`, in seconds.
+fn pause(headers: &HeaderMap) -> Option<Duration> {
+    number(headers, "retry-after").map(Duration::from_secs)
+}
+
+fn told_budget(headers: &HeaderMap, now: Timestamp) -> Option<Told> {
+    let small = |name: &str| number(headers, name).and_then(|number| u32::try_from(number).ok());
+    let reset = i64::try_from(number(headers, "x-ratelimit-reset")?).ok()?;
+    let resets_at = Timestamp::from_second(reset).ok()?;
+    // Whole seconds of GitHub's clock, both of them: the end may be almost a second later.
+    let sent_at = date(headers).unwrap_or(now);
+    let resets_in = resets_at.duration_since(sent_at) + SignedDuration::from_secs(1);
+    Some(Told {
+        limit: small("x-ratelimit-limit")?,
+        remaining: small("x-ratelimit-remaining")?,
+        reset,
+        resets_in: Duration::try_from(resets_in).unwrap_or_default(),
+    })
+}
+/// `Date`: when GitHub answered, by its own clock.
+fn date(headers: &HeaderMap) -> Option<Timestamp> {
+    rfc2822::DateTimeParser::new()
+        .parse_timestamp(text(headers, "date")?)
+        .ok()
+}
+
+fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
     text(headers, name)?.trim().parse().ok()
 }
 

@@ -1,13 +1,16 @@
 //! GraphQL: many things in one request, and what to make of an answer that holds only some of them.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::client::Client;
-use super::error::{self, Error};
+use super::error::Error;
 use super::transport::{Answer, Request, TRIES, now};
 
 /// The largest page that GitHub gives, and the most aliases or ids we ask for at once.
@@ -16,11 +19,18 @@ pub(super) const PAGE: usize = 100;
 /// The size below which a page is not halved any more, but asked again.
 const SMALLEST_PAGE: usize = 10;
 
+/// After so long without a page that was too large, half as much again is asked for at once.
+const GROWS_AFTER: Duration = Duration::from_mins(10);
+
+/// A refusal holds no data; a longer answer is none.
+const LONGEST_REFUSAL: usize = 4096;
+
 pub(super) struct Query {
-    /// For logs and errors.
+    /// For logs, errors, and the size of its pages.
     pub(super) name: &'static str,
     pub(super) text: String,
     pub(super) variables: Value,
+    /// How often it may be asked when GitHub has no time for it.
     pub(super) tries: u32,
 }
 
@@ -62,6 +72,15 @@ pub(super) struct QueryError {
 }
 
 impl QueryError {
+    fn is_limit(&self) -> bool {
+        self.kind.starts_with("RATE_LIMIT")
+    }
+
+    /// Whether less of the same would have been answered.
+    fn is_too_much(&self) -> bool {
+        matches!(self.kind.as_str(), "TIMEOUT" | "RESOURCE_LIMITS_EXCEEDED")
+    }
+
     pub(super) fn is_not_found(&self) -> bool {
         self.kind == "NOT_FOUND"
     }
@@ -91,6 +110,16 @@ fn is(part: &Value, key: &str) -> bool {
         Value::Number(index) => key.parse().ok() == index.as_u64(),
         _ => false,
     }
+}
+
+/// What GitHub says in an answer of 200 that is a rate limit's refusal.
+pub(super) fn refusal(body: &[u8]) -> Option<String> {
+    if body.len() > LONGEST_REFUSAL {
+        return None;
+    }
+    let envelope: Envelope = serde_json::from_slice(body).ok()?;
+    let limit = envelope.errors.into_iter().find(QueryError::is_limit)?;
+    Some(limit.message)
 }
 
 impl Partial {
@@ -125,12 +154,9 @@ impl Partial {
                 message,
                 needs: None,
             },
-            "RATE_LIMITED" | "RATE_LIMIT" => Error::RateLimited {
-                call,
-                message,
-                until: error::reset(&self.answer.headers)
-                    .unwrap_or_else(|| now() + error::UNNAMED_PAUSE),
-            },
+            "RATE_LIMITED" | "RATE_LIMIT" => {
+                Error::limited(*call, &self.answer.headers, message, now())
+            }
             // A failure of GitHub's own has no type: "Something went wrong while executing your query".
             "" | "TIMEOUT" | "SERVICE_UNAVAILABLE" | "RESOURCE_LIMITS_EXCEEDED" => {
                 Error::Unavailable { call, message }
@@ -140,30 +166,69 @@ impl Partial {
     }
 }
 
-/// How many things to ask for at once: fewer, once GitHub had no time for that many.
-pub(super) struct PageSize(usize);
+/// How much of each query GitHub had time for, as it was found out by all who asked.
+#[derive(Default)]
+pub(super) struct PageSizes(Mutex<BTreeMap<&'static str, Fitting>>);
 
-impl PageSize {
-    pub(super) fn new(wanted: usize) -> Self {
-        Self(wanted.clamp(1, PAGE))
+#[derive(Clone, Copy)]
+struct Fitting {
+    size: usize,
+    since: Instant,
+}
+
+impl PageSizes {
+    /// What to ask for now: after a while a little more than what was answered last.
+    fn of(&self, query: &'static str, now: Instant) -> usize {
+        let mut sizes = self
+            .0
+            .lock()
+            .expect("no code panics while it holds the sizes");
+        let Some(fitting) = sizes.get_mut(query) else {
+            return PAGE;
+        };
+        if now.saturating_duration_since(fitting.since) >= GROWS_AFTER {
+            *fitting = Fitting {
+                size: (fitting.size + fitting.size.div_ceil(2)).min(PAGE),
+                since: now,
+            };
+        }
+        fitting.size
     }
 
+    fn fits(&self, query: &'static str, size: usize, now: Instant) {
+        let mut sizes = self
+            .0
+            .lock()
+            .expect("no code panics while it holds the sizes");
+        sizes.insert(query, Fitting { size, since: now });
+    }
+}
+
+/// How many things to ask for at once: fewer, once GitHub had no time for that many.
+pub(super) struct PageSize {
+    query: &'static str,
+    size: usize,
+    all: Arc<PageSizes>,
+}
+
+impl PageSize {
     pub(super) fn get(&self) -> usize {
-        self.0
+        self.size
     }
 
     /// A large page is not asked for again, but in halves.
     pub(super) fn tries(&self) -> u32 {
-        if self.0 > SMALLEST_PAGE { 1 } else { TRIES }
+        if self.size > SMALLEST_PAGE { 1 } else { TRIES }
     }
 
     /// Whether a smaller page is worth a try after this error.
     pub(super) fn halved_after(&mut self, error: &Error) -> bool {
-        if !matches!(error, Error::Unavailable { .. }) || self.0 <= SMALLEST_PAGE {
+        if !error.is_timeout() || self.size <= SMALLEST_PAGE {
             return false;
         }
-        self.0 = (self.0 / 2).max(SMALLEST_PAGE);
-        tracing::debug!(%error, size = self.0, "asking for less at once");
+        self.size = (self.size / 2).max(SMALLEST_PAGE);
+        self.all.fits(self.query, self.size, Instant::now());
+        tracing::info!(%error, query = self.query, size = self.size, "asking for less at once");
         true
     }
 }
@@ -185,7 +250,17 @@ pub(super) struct Connection<N> {
 }
 
 impl Client {
-    /// Asks; an answer that names errors is one too, unless there is nothing in it.
+    /// For a query of this name that wants so many things.
+    pub(super) fn page_size(&self, query: &'static str, wanted: usize) -> PageSize {
+        let all = Arc::clone(&self.transport.pages);
+        PageSize {
+            query,
+            size: wanted.clamp(1, all.of(query, Instant::now())),
+            all,
+        }
+    }
+
+    /// Asks; an answer that names errors is one too, unless there is nothing in it, or less would have been answered.
     pub(super) async fn query(&self, query: &Query) -> Result<Partial, Error> {
         let body = json!({ "query": query.text, "variables": query.variables });
         let answer = self
@@ -197,8 +272,8 @@ impl Client {
             errors: envelope.errors,
             answer,
         };
-        let limited = |error: &&QueryError| error.kind.starts_with("RATE_LIMIT");
-        let decisive = match partial.errors.iter().find(limited) {
+        let decisive = |error: &&QueryError| error.is_limit() || error.is_too_much();
+        let decisive = match partial.errors.iter().find(decisive) {
             Some(error) => Some(error),
             None if partial.data.is_null() => partial.errors.first(),
             None => None,
@@ -217,19 +292,19 @@ impl Client {
         after: Option<String>,
     ) -> Result<Vec<N>, Error> {
         let mut all = Vec::new();
-        let mut size = PageSize::new(PAGE);
+        let mut size = self.page_size(query.name, PAGE);
         let mut query = query;
         let mut after = after;
         loop {
             query.variables["first"] = size.get().into();
             query.variables["after"] = json!(after);
             query.tries = size.tries();
-            let partial = match self.query(&query).await {
-                Ok(partial) => partial,
+            let answer = self.query(&query).await;
+            let page: Connection<N> = match answer.and_then(|partial| partial.at(pointer)) {
+                Ok(page) => page,
                 Err(error) if size.halved_after(&error) => continue,
                 Err(error) => return Err(error),
             };
-            let page: Connection<N> = partial.at(pointer)?;
             all.extend(page.nodes);
             if !page.page_info.has_next_page {
                 return Ok(all);
@@ -296,5 +371,30 @@ impl Aliased {
         };
         let text = format!("query {name}({declarations}) {{\n{body}}}\n{fragments}");
         Query::new(name, text, Value::Object(variables))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::{GROWS_AFTER, PAGE, PageSizes};
+
+    #[test]
+    fn a_size_that_fitted_is_remembered_and_grows_slowly() {
+        let sizes = PageSizes::default();
+        let mut now = Instant::now();
+        assert_eq!(sizes.of("Teams", now), PAGE);
+        sizes.fits("Teams", 12, now);
+        assert_eq!(sizes.of("Repositories", now), PAGE);
+        let mut seen = Vec::new();
+        for _ in 0..7 {
+            assert_eq!(sizes.of("Teams", now), sizes.of("Teams", now));
+            seen.push(sizes.of("Teams", now));
+            let almost = GROWS_AFTER.saturating_sub(Duration::from_secs(1));
+            assert_eq!(Some(&sizes.of("Teams", now + almost)), seen.last());
+            now += GROWS_AFTER;
+        }
+        assert_eq!(seen, [12, 18, 27, 41, 62, 93, 100]);
     }
 }

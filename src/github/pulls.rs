@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Reader;
 use super::error::Error;
-use super::graphql::{Aliased, Connection, PAGE, PageSize, Partial, Query};
+use super::graphql::{Aliased, Connection, PAGE, Partial, Query};
 use crate::names::FullName;
 
 /// A pull request as it is at this moment.
@@ -70,6 +70,14 @@ impl Files {
 pub struct OpenPull {
     pub number: u64,
     pub head_sha: String,
+}
+
+/// An open pull request, and the newest check of one name on its head.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedPull {
+    pub number: u64,
+    /// The check's `external_id`; none if there is no such check, or it is in progress.
+    pub concluded: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,6 +174,36 @@ struct OpenPullAnswer {
 }
 
 #[derive(Deserialize)]
+struct CheckedPullAnswer {
+    number: u64,
+    commits: Nodes<PullCommit>,
+}
+
+#[derive(Deserialize)]
+struct PullCommit {
+    commit: Suites,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Suites {
+    check_suites: Option<Nodes<Runs>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Runs {
+    check_runs: Option<Nodes<RunAnswer>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RunAnswer {
+    status: String,
+    external_id: Option<String>,
+}
+
+#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct CommitPulls {
     associated_pull_requests: Option<Nodes<MergedPullAnswer>>,
@@ -227,6 +265,27 @@ impl Reader {
         Ok(pulls.into_iter().map(OpenPull::from).collect())
     }
 
+    /// The open pull requests into a branch, each with this App's newest check of a name on its head.
+    pub async fn checked_pulls(
+        &self,
+        repository: &FullName,
+        base: &str,
+        (check, app_id): (&str, u64),
+    ) -> Result<Vec<CheckedPull>, Error> {
+        let text = include_str!("queries/checked_pulls.graphql");
+        let variables = json!({
+            "owner": repository.owner,
+            "name": repository.name,
+            "base": base,
+            "check": check,
+            "app": app_id,
+        });
+        let query = Query::new("CheckedPulls", text, variables);
+        let pointer = "/repository/pullRequests";
+        let pulls: Vec<CheckedPullAnswer> = self.client.connection(query, pointer, None).await?;
+        Ok(pulls.into_iter().map(CheckedPull::from).collect())
+    }
+
     /// The open pull requests from a branch of the repository itself; a fork's branch of that name is another.
     pub async fn open_pulls_of_branch(
         &self,
@@ -260,7 +319,7 @@ impl Reader {
         shas: &[String],
     ) -> Result<BTreeMap<String, Vec<MergedPull>>, Error> {
         let mut found = BTreeMap::new();
-        let mut size = PageSize::new(shas.len().min(PAGE / 2));
+        let mut size = self.client.page_size("PullsWith", shas.len().min(PAGE / 2));
         let mut rest = shas;
         while !rest.is_empty() {
             let (batch, later) = rest.split_at(rest.len().min(size.get()));
@@ -349,6 +408,21 @@ impl From<OpenPullAnswer> for OpenPull {
         Self {
             number: answer.number,
             head_sha: answer.head_ref_oid,
+        }
+    }
+}
+
+impl From<CheckedPullAnswer> for CheckedPull {
+    fn from(answer: CheckedPullAnswer) -> Self {
+        let suites = answer.commits.nodes.into_iter();
+        let suites = suites.filter_map(|head| head.commit.check_suites);
+        let suites = suites.flat_map(|suites| suites.nodes);
+        let runs = suites.filter_map(|suite| suite.check_runs);
+        let newest = runs.flat_map(|runs| runs.nodes).next();
+        let concluded = newest.filter(|run| run.status == "COMPLETED");
+        Self {
+            number: answer.number,
+            concluded: concluded.map(|run| run.external_id.unwrap_or_default()),
         }
     }
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::app::{Account, AccountKind};
 use super::client::found;
 use super::error::Error;
+use super::pacer::Deed;
 use super::transport::{Request, encoded, encoded_path};
 use super::{Reader, Writer};
 use crate::names::{BranchName, FullName, TeamSlug};
@@ -235,7 +236,7 @@ impl Writer {
             body["sha"] = json!(sha);
         }
         // A second one would be refused for what the first has written.
-        let request = Request::put(path, body).once();
+        let request = Request::put(path, body).that(Deed::Create).once();
         let answer: CommitAnswer = self.client.send(request).await?.json()?;
         Ok(answer.commit.sha)
     }

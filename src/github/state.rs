@@ -157,7 +157,7 @@ impl Reader {
         ids: &[String],
     ) -> Result<BTreeMap<String, Seen>, Error> {
         let mut seen = BTreeMap::new();
-        let mut size = PageSize::new(ids.len());
+        let mut size = self.client.page_size("RepositoriesById", ids.len());
         let mut rest = ids;
         while !rest.is_empty() {
             let (batch, later) = rest.split_at(rest.len().min(size.get()));
@@ -182,7 +182,7 @@ impl Reader {
         names: &[FullName],
     ) -> Result<BTreeMap<FullName, Seen>, Error> {
         let mut seen = BTreeMap::new();
-        let mut size = PageSize::new(names.len());
+        let mut size = self.client.page_size("RepositoriesByName", names.len());
         let mut rest = names;
         while !rest.is_empty() {
             let (batch, later) = rest.split_at(rest.len().min(size.get()));
@@ -210,7 +210,7 @@ impl Reader {
         RepositoryPages {
             reader: self,
             query: Query::new("AllRepositories", text, variables),
-            size: PageSize::new(PAGE),
+            size: self.client.page_size("AllRepositories", PAGE),
             finished: false,
         }
     }

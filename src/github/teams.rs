@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::error::Error;
-use super::graphql::{Aliased, Connection, PageSize, Partial, Query};
+use super::graphql::{Aliased, Connection, Partial, Query};
 use super::repositories::permission;
 use super::{Reader, lower_case};
 use crate::names::{FullName, Login, TeamSlug};
@@ -91,7 +91,7 @@ impl Reader {
         slugs: &[TeamSlug],
     ) -> Result<BTreeSet<TeamSlug>, Error> {
         let mut existing = BTreeSet::new();
-        let mut size = PageSize::new(slugs.len());
+        let mut size = self.client.page_size("Teams", slugs.len());
         let mut rest = slugs;
         while !rest.is_empty() {
             let (batch, later) = rest.split_at(rest.len().min(size.get()));

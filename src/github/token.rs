@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::error::{Error, InvalidSettings};
-use super::transport::{Answer, Request, Transport, now};
+use super::pacer::{Account, Deed, Urgency};
+use super::transport::{Answer, Request, Sender, Transport, now};
 
 /// A token that ends sooner than this is not used for another request.
 const MARGIN: SignedDuration = SignedDuration::from_mins(2);
@@ -169,10 +170,18 @@ impl Tokens {
     }
 
     async fn mint(&self, scope: &Scope, transport: &Transport) -> Result<Token, Error> {
-        let jwt = self.jwt(now()).expect("the key has signed before");
+        let sender = Sender {
+            account: Account::App,
+            // Whatever is to be done with it waits.
+            urgency: Urgency::Awaited,
+            token: self.jwt(now()).expect("the key has signed before"),
+        };
         let path = format!("/app/installations/{}/access_tokens", scope.installation);
-        let request = Request::post(path, scope.body()).repeatable();
-        match transport.send(&request, &jwt).await {
+        // A token is no content.
+        let request = Request::post(path, scope.body())
+            .repeatable()
+            .that(Deed::Look);
+        match transport.send(&request, &sender).await {
             Ok(answer) => minted(&answer),
             Err(error) => Err(not_granted(error, scope.purpose)),
         }

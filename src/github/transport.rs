@@ -1,30 +1,39 @@
 //! Requests to one GitHub: where they go, how long they may take, when they are repeated.
 
 use std::net::IpAddr;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LINK, USER_AGENT};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LINK, LOCATION, USER_AGENT};
 use http::uri::Scheme;
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use http_body_util::BodyExt as _;
-use jiff::Timestamp;
-use octocrab::Octocrab;
+use hyper_rustls::HttpsConnectorBuilder;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use jiff::{SignedDuration, Timestamp};
+use octocrab::service::middleware::base_uri::BaseUriLayer;
+use octocrab::{AuthState, OctoBody, Octocrab, OctocrabBuilder};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::sync::Semaphore;
 
 use super::error::{self, Call, Error, InvalidSettings};
-
-/// Requests at a time: GitHub's secondary limit is 100, shared by everything that uses the same App.
-const IN_FLIGHT: usize = 20;
+use super::gate::Gate;
+use super::graphql::{self, PageSizes};
+use super::limits::ContentLimits;
+use super::pacer::{Account, Api, Deed, Errand, Heard, Urgency};
 
 /// How often a request is sent at most, if it may be repeated.
 pub(super) const TRIES: u32 = 3;
 
-/// The longest pause that is slept here; whoever asks knows better what to do with a longer one.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How often a request is followed to another place.
+const REDIRECTS: u32 = 3;
+
+/// To have a connection at all.
+const LONGEST_CONNECT: Duration = Duration::from_secs(10);
 
 const JSON: &str = "application/vnd.github+json";
 
@@ -48,11 +57,19 @@ impl Default for Timing {
 
 /// The connection pool of one GitHub; knows no credentials of its own.
 pub(super) struct Transport {
-    /// Only sends: its retries, its paging and its token cache do not do what is needed here.
+    /// Only sends: its retries, its paging, its redirects and its token cache do not do what is needed here.
     octocrab: Octocrab,
     root: Root,
-    in_flight: Semaphore,
+    pub(super) gate: Arc<Gate>,
+    pub(super) pages: Arc<PageSizes>,
     timing: Timing,
+}
+
+/// On whose behalf a request is sent.
+pub(super) struct Sender {
+    pub(super) account: Account,
+    pub(super) urgency: Urgency,
+    pub(super) token: SecretString,
 }
 
 /// Where the REST API begins: `https://api.github.com`, `https://host/api/v3`.
@@ -71,8 +88,11 @@ pub(super) struct Request {
     target: Target,
     accept: &'static str,
     body: Option<Value>,
+    deed: Deed,
     /// How often it may be sent when GitHub fails; once, if doing it twice is not the same as once.
     tries: u32,
+    /// How often when GitHub has no time for it; less often, if it can be asked for in halves.
+    tries_in_time: u32,
     /// How often it may be sent when GitHub's limit refuses it.
     tries_within_limits: u32,
 }
@@ -87,31 +107,38 @@ enum Target {
 
 impl Request {
     pub(super) fn get(path: impl Into<String>) -> Self {
-        Self::rest(Method::GET, path.into(), None, TRIES)
+        Self::rest(Method::GET, path.into(), None, Deed::Look)
     }
 
-    /// Never repeated after a failure: it may have been done.
+    /// Makes something; never repeated after a failure: it may have been done.
     pub(super) fn post(path: impl Into<String>, body: Value) -> Self {
-        Self::rest(Method::POST, path.into(), Some(body), 1)
+        Self::rest(Method::POST, path.into(), Some(body), Deed::Create).once()
     }
 
     pub(super) fn patch(path: impl Into<String>, body: Value) -> Self {
-        Self::rest(Method::PATCH, path.into(), Some(body), TRIES)
+        Self::rest(Method::PATCH, path.into(), Some(body), Deed::Change)
     }
 
     pub(super) fn put(path: impl Into<String>, body: Value) -> Self {
-        Self::rest(Method::PUT, path.into(), Some(body), TRIES)
+        Self::rest(Method::PUT, path.into(), Some(body), Deed::Change)
     }
 
-    pub(super) fn query(name: &'static str, body: Value, tries: u32) -> Self {
+    pub(super) fn query(name: &'static str, body: Value, tries_in_time: u32) -> Self {
         Self {
             method: Method::POST,
             target: Target::GraphQl(name),
             accept: JSON,
             body: Some(body),
-            tries,
+            deed: Deed::Look,
+            tries: TRIES,
+            tries_in_time,
             tries_within_limits: TRIES,
         }
+    }
+
+    /// What it does, where its method does not say so.
+    pub(super) fn that(self, deed: Deed) -> Self {
+        Self { deed, ..self }
     }
 
     pub(super) fn once(self) -> Self {
@@ -139,14 +166,29 @@ impl Request {
         Self { accept, ..self }
     }
 
-    fn rest(method: Method, path: String, body: Option<Value>, tries: u32) -> Self {
+    fn rest(method: Method, path: String, body: Option<Value>, deed: Deed) -> Self {
         Self {
             method,
             target: Target::Rest(path),
             accept: JSON,
             body,
-            tries,
+            deed,
+            tries: TRIES,
+            tries_in_time: TRIES,
             tries_within_limits: TRIES,
+        }
+    }
+
+    /// What the limits see of it.
+    fn errand(&self, sender: &Sender) -> Errand {
+        Errand {
+            account: sender.account,
+            api: match self.target {
+                Target::Rest(_) => Api::Rest,
+                Target::GraphQl(_) => Api::GraphQl,
+            },
+            deed: self.deed,
+            urgency: sender.urgency,
         }
     }
 
@@ -185,7 +227,11 @@ impl Answer {
 
 impl Transport {
     /// Must be called inside a Tokio runtime, and dies with it.
-    pub(super) fn new(api_url: &str, timing: Timing) -> Result<Self, InvalidSettings> {
+    pub(super) fn new(
+        api_url: &str,
+        limits: ContentLimits,
+        timing: Timing,
+    ) -> Result<Self, InvalidSettings> {
         let root = Root::parse(api_url)?;
         let octocrab = client(&root).map_err(|error| {
             InvalidSettings(format!(
@@ -196,20 +242,17 @@ impl Transport {
         Ok(Self {
             octocrab,
             root,
-            in_flight: Semaphore::new(IN_FLIGHT),
+            gate: Arc::new(Gate::new(limits)),
+            pages: Arc::default(),
             timing,
         })
     }
 
     /// Sends a request until it is answered, refused, or has failed as often as it may.
-    pub(super) async fn send(
-        &self,
-        request: &Request,
-        token: &SecretString,
-    ) -> Result<Answer, Error> {
+    pub(super) async fn send(&self, request: &Request, sender: &Sender) -> Result<Answer, Error> {
         let mut tried = 1;
         loop {
-            let error = match self.attempt(request, token).await {
+            let error = match self.attempt(request, sender).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -229,31 +272,41 @@ impl Transport {
     /// How long to wait before the next try; none if there must not be one.
     fn pause(&self, request: &Request, error: &Error, tried: u32) -> Option<Duration> {
         match error {
-            // What the limit refuses was not done, so any method may be sent again.
-            Error::RateLimited { until, .. } if tried < request.tries_within_limits => {
-                let pause = Duration::try_from(until.duration_since(now())).unwrap_or_default();
-                (pause <= LONGEST_PAUSE).then(|| pause.max(self.timing.backoff))
+            // What the limit refuses was not done, so any method may be sent again: the gate knows when.
+            Error::RateLimited { call, .. } if call.status.is_some() => {
+                (tried < request.tries_within_limits).then_some(Duration::ZERO)
             }
-            Error::Unavailable { .. } if tried < request.tries => {
-                Some(self.timing.backoff * 2_u32.pow(tried - 1))
+            Error::Unavailable { .. } => {
+                let most = if error.is_timeout() {
+                    request.tries.min(request.tries_in_time)
+                } else {
+                    request.tries
+                };
+                (tried < most).then(|| self.timing.backoff * 2_u32.pow(tried - 1))
             }
             _ => None,
         }
     }
 
-    async fn attempt(&self, request: &Request, token: &SecretString) -> Result<Answer, Error> {
-        let _turn = self
-            .in_flight
-            .acquire()
-            .await
-            .expect("the semaphore is never closed");
+    async fn attempt(&self, request: &Request, sender: &Sender) -> Result<Answer, Error> {
+        let turn = self.gate.turn(request.errand(sender)).await;
+        let turn = turn.map_err(|until| Error::RateLimited {
+            call: Box::new(request.call()),
+            message: "it was not sent, because GitHub would refuse it".to_owned(),
+            until: clock_time(until),
+        })?;
         let unavailable = |message| Error::Unavailable {
             call: Box::new(request.call()),
             message,
         };
-        let exchange = self.exchange(request, token);
+        let exchange = self.exchange(request, &sender.token);
         match tokio::time::timeout(self.timing.deadline, exchange).await {
-            Ok(Ok(response)) => answer(request.call(), response),
+            Ok(Ok(response)) => {
+                let headers = response.headers().clone();
+                let answer = answer(request, response);
+                turn.answered(Some(Heard::of(&headers, answer.as_ref().err(), now())));
+                answer
+            }
             Ok(Err(error)) => Err(unavailable(chain(&error))),
             Err(_) => Err(unavailable(format!(
                 "no answer within {} seconds",
@@ -262,7 +315,27 @@ impl Transport {
         }
     }
 
+    /// Follows GitHub to where a repository is that was renamed.
     async fn exchange(
+        &self,
+        request: &Request,
+        token: &SecretString,
+    ) -> octocrab::Result<http::Response<Bytes>> {
+        let mut response = self.exchange_once(request, token).await?;
+        for _ in 0..REDIRECTS {
+            let Some(target) = self.root.elsewhere(&request.method, &response) else {
+                break;
+            };
+            let request = Request {
+                target,
+                ..request.clone()
+            };
+            response = self.exchange_once(&request, token).await?;
+        }
+        Ok(response)
+    }
+
+    async fn exchange_once(
         &self,
         request: &Request,
         token: &SecretString,
@@ -298,20 +371,31 @@ impl Transport {
     }
 }
 
-fn client(root: &Root) -> octocrab::Result<Octocrab> {
-    Octocrab::builder()
-        .base_uri(root.origin())?
-        .add_retry_config(octocrab::service::middleware::retry::RetryConfig::None)
-        .set_connect_timeout(Some(Duration::from_secs(10)))
-        .build()
+/// Octocrab on connections of our own: those that it makes itself send its name as a second `User-Agent`.
+fn client(root: &Root) -> std::io::Result<Octocrab> {
+    let mut tcp = HttpConnector::new();
+    tcp.set_connect_timeout(Some(LONGEST_CONNECT));
+    tcp.enforce_http(false);
+    let tls = HttpsConnectorBuilder::new()
+        .with_native_roots()?
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(tcp);
+    let connections = Client::builder(TokioExecutor::new()).build::<_, OctoBody>(tls);
+    let Ok(client) = OctocrabBuilder::new_empty()
+        .with_service(connections)
+        .with_layer(&BaseUriLayer::new(root.origin()))
+        .with_auth(AuthState::None)
+        .build();
+    Ok(client)
 }
 
-fn answer(call: Call, response: http::Response<Bytes>) -> Result<Answer, Error> {
+fn answer(request: &Request, response: http::Response<Bytes>) -> Result<Answer, Error> {
     let (head, body) = response.into_parts();
     let call = Call {
         status: Some(head.status),
         request_id: error::text(&head.headers, "x-github-request-id"),
-        ..call
+        ..request.call()
     };
     if !head.status.is_success() {
         return Err(Error::of_answer(
@@ -321,6 +405,11 @@ fn answer(call: Call, response: http::Response<Bytes>) -> Result<Answer, Error> 
             &body,
             now(),
         ));
+    }
+    if let Target::GraphQl(_) = request.target
+        && let Some(message) = graphql::refusal(&body)
+    {
+        return Err(Error::limited(call, &head.headers, message, now()));
     }
     Ok(Answer {
         call,
@@ -377,8 +466,9 @@ impl Root {
         })
     }
 
-    fn origin(&self) -> String {
-        format!("{}://{}", self.scheme, self.authority)
+    fn origin(&self) -> Uri {
+        let origin = format!("{}://{}", self.scheme, self.authority);
+        origin.parse().expect("it was part of a URL")
     }
 
     fn path_of(&self, target: &Target) -> String {
@@ -394,6 +484,17 @@ impl Root {
             Some(parent) => format!("{parent}/graphql"),
             None => format!("{}/graphql", self.path),
         }
+    }
+
+    /// Where to ask instead, below this root alone: the credentials are for nobody else.
+    fn elsewhere(&self, method: &Method, response: &http::Response<Bytes>) -> Option<Target> {
+        let may_follow = match response.status().as_u16() {
+            301 | 302 => method == Method::GET,
+            307 | 308 => true,
+            _ => false,
+        };
+        let location = response.headers().get(LOCATION).filter(|_| may_follow)?;
+        self.path_below(location.to_str().ok()?).map(Target::Rest)
     }
 
     /// Path and query of a link below this root; none if it leads anywhere else.
@@ -431,6 +532,12 @@ fn chain(error: &dyn std::error::Error) -> String {
 )]
 pub(super) fn now() -> Timestamp {
     Timestamp::now()
+}
+
+/// The time of day of a moment to come.
+pub(super) fn clock_time(moment: Instant) -> Timestamp {
+    let pause = moment.saturating_duration_since(Instant::now());
+    now() + SignedDuration::try_from(pause).unwrap_or(SignedDuration::MAX)
 }
 
 /// Percent-encodes what is not safe in a path or a query; slashes too.

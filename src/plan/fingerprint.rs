@@ -122,6 +122,11 @@ pub fn of_plan(plan: &Plan) -> Digest {
     Digest::of(&(FORMAT, tenants, problems))
 }
 
+/// That of the file which a plan starts from, none where it does not exist: where it is another, the plan may be too.
+pub fn of_base(text: Option<&str>) -> Digest {
+    Digest::of(&(FORMAT, text))
+}
+
 /// That of one tenant's steps, while what they make of the objects is at hand.
 pub(super) fn of_steps(tenant: &TenantName, steps: &[Step], wanted: &Objects) -> Option<Digest> {
     let steps: Vec<_> = steps

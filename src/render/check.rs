@@ -5,7 +5,7 @@ use crate::render::annotations::File;
 use crate::render::comment::{self, Setting};
 use crate::render::tree::{self, Color};
 use crate::render::{capitalized, counted, escape, headline, lockdown, short_commit};
-use crate::report::{Report, Verdict};
+use crate::report::{Report, Told, Verdict};
 use crate::tenants::diagnostic::Diagnostic;
 
 /// Characters of a title that GitHub shows in a list without cutting it.
@@ -20,6 +20,14 @@ const NOT_APPLIED: &str = "Not applied";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckText {
     pub conclusion: Conclusion,
+    pub title: String,
+    pub summary: String,
+    pub text: String,
+}
+
+/// What a check run shows while it is in progress.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Underway {
     pub title: String,
     pub summary: String,
     pub text: String,
@@ -61,6 +69,24 @@ pub fn plan_check(plan: &Plan) -> CheckText {
             &Promise::of(plan).to_marker(),
             &tree::of_plan_until(LONGEST_TEXT, plan, Color::Never),
         ),
+    }
+}
+
+/// Something that is done soon.
+pub fn begun_check(title: &str) -> Underway {
+    Underway {
+        title: title.to_owned(),
+        summary: format!("{}.", escape::message(title)),
+        text: String::new(),
+    }
+}
+
+/// A merge that takes long; its text carries what was [`Told`].
+pub fn progress_check(told: &Told) -> Underway {
+    Underway {
+        title: headline::of_progress(&told.progress, told.at),
+        summary: comment::progress_words(&told.progress, told.at),
+        text: told.to_marker(),
     }
 }
 
@@ -143,7 +169,7 @@ pub fn superseded_check(by: &str) -> CheckText {
         Conclusion::Neutral,
         &format!("Superseded by {by}"),
         &format!(
-            "{} came before this was begun; its check has the outcome.",
+            "{} came before this was done; its check has the outcome.",
             escape::code(by)
         ),
     )

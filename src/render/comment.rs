@@ -15,9 +15,9 @@ use crate::render::annotations::File;
 use crate::render::fit::{self, Item};
 use crate::render::phrase::Phrase;
 use crate::render::rows::{self, Mark, Row};
-use crate::render::{ago, capitalized, clock, counted, escape, short_commit};
+use crate::render::{about, ago, capitalized, clock, counted, escape, short_commit};
 use crate::render::{headline, lockdown};
-use crate::report::{Outcome, Report, Retry, TenantReport, Verdict};
+use crate::report::{Outcome, Progress, Report, Retry, TenantReport, Verdict};
 use crate::tenants::diagnostic::Diagnostic;
 
 /// By which the App finds its comment again.
@@ -85,16 +85,46 @@ pub fn nothing_comment(setting: &Setting) -> String {
     )
 }
 
-/// The same plan while it is applied.
-pub fn progress_comment(plan: &Plan, setting: &Setting) -> String {
-    let title = format!("Applying: {}", headline::of_plan(plan));
-    let since = format!(
-        "Begun {}. This comment changes when it is done.\n",
-        clock(setting.at)
-    );
+/// The same plan while it is applied, which GitHub's limits may make long.
+pub fn progress_comment(plan: &Plan, setting: &Setting, progress: Option<&Progress>) -> String {
+    let title = match progress {
+        None => format!("Applying: {}", headline::of_plan(plan)),
+        Some(progress) => headline::of_progress(progress, setting.at),
+    };
+    let when = match progress {
+        None => "This comment changes when it is done.".to_owned(),
+        Some(progress) => progress_words(progress, setting.at),
+    };
+    let since = format!("Begun {}. {when}\n", clock(setting.at));
     framed(&title, &plan_footer(plan, setting, &since), |budget| {
         plan_body(plan, Some(setting), budget)
     })
+}
+
+/// What a part of the work did, while the rest waits for GitHub's limits.
+pub fn slice_comment(report: &Report, setting: &Setting, progress: &Progress) -> String {
+    let title = headline::of_progress(progress, setting.at);
+    let words = format!(
+        "Begun {}. {}\n",
+        about(progress.begun, setting.at),
+        progress_words(progress, setting.at)
+    );
+    let setting = &Setting {
+        pull: None,
+        ..*setting
+    };
+    framed(&title, &footer(None, setting, &words), |budget| {
+        report_body(report, Some(setting), budget)
+    })
+}
+
+pub(super) fn progress_words(progress: &Progress, now: Timestamp) -> String {
+    let Progress { done, of, end, .. } = *progress;
+    format!(
+        "{done} of {} are done. GitHub limits how much may be created in a minute and in an hour; within that, the rest is done at about {}. This is brought up to date now and then.",
+        counted(of, "tenant"),
+        about(end, now)
+    )
 }
 
 /// What stands in for a plan while the file has errors.

@@ -1,10 +1,12 @@
 //! A plan or a report in numbers and in one line.
 
+use jiff::Timestamp;
+
 use crate::object::Side;
 use crate::plan::{Hold, Plan, TenantAction, TenantPlan, Verb};
-use crate::render::counted;
 use crate::render::rows::is_memory;
-use crate::report::{Report, TenantReport, Verdict};
+use crate::render::{about, counted};
+use crate::report::{Progress, Report, TenantReport, Verdict};
 
 /// A plan's tenants, each counted once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -175,6 +177,16 @@ fn parts(plan: &Plan) -> Vec<Part> {
     parts
 }
 
+/// `Applying: 240 of 1000 tenants, done at about 16:40 UTC`.
+pub(super) fn of_progress(progress: &Progress, now: Timestamp) -> String {
+    let Progress { done, of, end, .. } = *progress;
+    let of = counted(of, "tenant");
+    format!(
+        "Applying: {done} of {of}, done at about {}",
+        about(end, now)
+    )
+}
+
 /// `Failed: 1 of 3 tenants, 2 applied`.
 pub(super) fn of_report(report: &Report) -> String {
     let count = |verdict| {
@@ -187,7 +199,7 @@ pub(super) fn of_report(report: &Report) -> String {
     let (failed, held, applied) = (
         count(Verdict::Failed),
         count(Verdict::Held),
-        count(Verdict::Applied),
+        count(Verdict::Applied) + report.earlier,
     );
     let also = |count: usize, word: &str| {
         if count > 0 {
@@ -196,9 +208,10 @@ pub(super) fn of_report(report: &Report) -> String {
             String::new()
         }
     };
-    let total = counted(report.tenants.len(), "tenant");
+    let all = report.tenants.len() + report.earlier;
+    let total = counted(all, "tenant");
     let of_all = |count: usize| {
-        if count == report.tenants.len() {
+        if count == all {
             total.clone()
         } else {
             format!("{count} of {total}")
@@ -255,10 +268,11 @@ fn applied_words(report: &Report) -> String {
             count => line = format!("{line}, {count} {word}"),
         }
     }
-    if line.is_empty() {
-        "nothing to change".to_owned()
-    } else {
-        line
+    match (line.is_empty(), report.earlier) {
+        (true, 0) => "nothing to change".to_owned(),
+        (false, 0) => line,
+        (true, earlier) => format!("{} before a restart", counted(earlier, "tenant")),
+        (false, earlier) => format!("{line}, and {earlier} before a restart"),
     }
 }
 

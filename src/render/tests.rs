@@ -291,7 +291,7 @@ proptest! {
     fn what_people_wrote_never_shows_raw(text in text()) {
         for plan in [written_by(&text), wrong_with(&text)] {
             check_markup(&shown(&plan));
-            check_markup(&comment::progress_comment(&plan, &Scene::of([]).setting()));
+            check_markup(&comment::progress_comment(&plan, &Scene::of([]).setting(), None));
             let check = check::plan_check(&plan);
             let (_, below) = check.text.split_once("-->").unwrap();
             prop_assert!(!below.contains(['@', '|', '`']) && check.text.matches("</pre>").count() == 1);

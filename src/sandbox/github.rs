@@ -41,7 +41,6 @@ mod server;
 mod traffic;
 mod view;
 mod webhooks;
-mod wire;
 
 #[cfg(test)]
 mod tests;
@@ -52,8 +51,8 @@ pub use git::Oid;
 pub use log::{Class, Credential, Mark, Request};
 pub use model::{
     Account, AccountKind, AppRecord, CheckRun, CheckSuite, Comment, DeployKey, Id, Installation,
-    Membership, Organization, Permission, Permissions, Pull, PullState, Reaction, Repository,
-    Selection, Team, Visibility, World,
+    Membership, Organization, Permission, Permissions, Protection, Pull, PullState, Reaction,
+    Repository, RequiredChecks, Selection, Team, Visibility, World,
 };
 pub use people::Person;
 pub use traffic::{Answered, Exchange, Traffic, Webhook};
@@ -250,6 +249,22 @@ impl GitHub {
         let user = self.account_id(user);
         self.edit_repository(repository, |found| {
             found.collaborators.insert(user, permission);
+        });
+        self
+    }
+
+    /// Protects a branch: these checks must have passed on the head of a pull before anybody, its owner too, merges it.
+    pub fn protect(&self, repository: &str, branch: &str, checks: &[&str]) -> &Self {
+        let checks = checks.iter().map(|name| ((*name).to_owned(), None));
+        let protection = Protection {
+            checks: Some(RequiredChecks {
+                strict: false,
+                checks: checks.collect(),
+            }),
+            enforce_admins: true,
+        };
+        self.edit_repository(repository, |found| {
+            found.protections.insert(branch.to_owned(), protection);
         });
         self
     }
@@ -635,6 +650,11 @@ impl GitHub {
         self.deliveries().into_iter().filter(held).collect()
     }
 
+    /// Lets the next delivery of an event (`pull_request`, …) get lost: GitHub's list shows it as timed out.
+    pub fn lose_next_webhook(&self, event: &str) {
+        self.edit(|world| world.webhooks.lose_next(event));
+    }
+
     /// Returns once everything that is not held has been answered, or has failed.
     pub async fn wait_for_deliveries(&self) {
         self.hub.all_delivered().await;
@@ -701,6 +721,30 @@ impl GitHub {
             world.budgets.core = requests;
             world.budgets.graphql = points;
         });
+    }
+
+    /// How long that hour is; each begins anew.
+    pub fn set_rate_window(&self, window: Duration) {
+        let window = window.try_into().expect("a short time");
+        self.edit(|world| world.budgets.begin_anew(window));
+    }
+
+    /// How many things an installation may create in a while; without a limit unless told otherwise.
+    pub fn set_content_limits(&self, limits: &[(usize, Duration)]) {
+        assert!(limits.iter().all(|(limit, _)| *limit > 0), "{limits:?}");
+        self.edit(|world| world.creation.limits = limits.to_vec());
+    }
+
+    /// GitHub gives up on queries that reach more nodes than this; on none unless told otherwise.
+    pub fn set_most_nodes(&self, nodes: u64) {
+        self.edit(|world| world.most_nodes = Some(nodes));
+    }
+
+    /// The requests that a rate limit has refused, real or by a fault.
+    pub fn limited_requests(&self) -> Vec<Request> {
+        let mut requests = self.requests();
+        requests.retain(|request| request.limited);
+        requests
     }
 }
 

@@ -12,7 +12,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use secrecy::SecretString;
 use serde_json::Value;
 use tenantry::bot::{Pace, Setup};
-use tenantry::github::{GitHub as Client, Settings, Timing};
+use tenantry::github::{ContentLimits, GitHub as Client, Settings, Timing};
 use tenantry::kubernetes;
 use tenantry::sandbox::github::CheckRun;
 use tenantry::sandbox::github::{App as Registered, GitHub, MergeMethod, RepositorySelection};
@@ -35,6 +35,8 @@ pub(crate) struct World {
     /// Makes names of this world differ from those of others, which share the API server.
     number: u32,
     pub(crate) resync: Duration,
+    /// How fast the app creates things.
+    pub(crate) limits: ContentLimits,
 }
 
 impl World {
@@ -42,7 +44,7 @@ impl World {
     /// this world's own suffix. Nothing without an API server, if that is allowed.
     pub(crate) async fn new(file: &str) -> Option<Self> {
         let cluster = Cluster::shared_or_skip()?;
-        installed_once(cluster);
+        installed(cluster);
         Some(Self::on(cluster, file).await)
     }
 
@@ -62,6 +64,7 @@ impl World {
             log: Log::default(),
             number,
             resync: Duration::from_hours(1),
+            limits: ContentLimits::NONE,
         };
         world.furnish(file);
         world.start().await;
@@ -158,6 +161,7 @@ impl World {
             api_url: self.github.url().to_owned(),
             app_id: self.registered.id.to_string(),
             private_key: SecretString::from(self.registered.private_key_pem.clone()),
+            limits: self.limits.clone(),
             timing: Timing {
                 backoff: Duration::from_millis(5),
                 ..Timing::default()
@@ -179,6 +183,7 @@ impl World {
                 tries: [soon, soon],
                 retry: 4 * soon,
                 resync: self.resync,
+                progress: 10 * soon,
             },
         }
     }
@@ -510,17 +515,20 @@ impl Drop for Runtime {
     }
 }
 
-async fn client(kubeconfig: &str) -> kubernetes::Writer {
-    let config = Kubeconfig::from_yaml(kubeconfig).expect("the cluster's kubeconfig is whole");
-    let options = KubeConfigOptions::default();
-    let config = kube::Config::from_custom_kubeconfig(config, &options).await;
-    let (_, writer) = kubernetes::connect_with(config.expect("the kubeconfig names a cluster"))
-        .expect("a client");
+pub(crate) async fn client(kubeconfig: &str) -> kubernetes::Writer {
+    let (_, writer) = kubernetes::connect_with(config(kubeconfig).await).expect("a client");
     writer
 }
 
+pub(crate) async fn config(kubeconfig: &str) -> kube::Config {
+    let config = Kubeconfig::from_yaml(kubeconfig).expect("the cluster's kubeconfig is whole");
+    let options = KubeConfigOptions::default();
+    let config = kube::Config::from_custom_kubeconfig(config, &options).await;
+    config.expect("the kubeconfig names a cluster")
+}
+
 /// What an administrator does once, on a cluster with a Flux that is locked down.
-fn installed_once(cluster: &Cluster) {
+pub(crate) fn installed(cluster: &Cluster) {
     static INSTALLED: OnceLock<()> = OnceLock::new();
     INSTALLED.get_or_init(|| {
         controllers::lock_down(cluster);

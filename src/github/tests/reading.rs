@@ -278,18 +278,68 @@ async fn a_team_with_many_repositories_is_read_to_its_end() {
 async fn a_rate_limit_of_graphql_is_one() {
     let server = Server::always(|| {
         ok(json!({ "errors": [{ "type": "RATE_LIMITED", "message": "API rate limit exceeded" }] }))
+            .header("x-ratelimit-limit", &5000)
+            .header("x-ratelimit-remaining", &0)
             .header("x-ratelimit-reset", &32_503_680_000_i64)
     })
     .await;
-    let error = server
-        .reader()
-        .branch_tip(&name("acme/x"), "main")
-        .await
-        .unwrap_err();
-    let Error::RateLimited { until, .. } = error else {
-        panic!("{error}")
-    };
-    assert_eq!(until.as_second(), 32_503_680_000);
+    let reader = server.reader();
+    for _ in 0..2 {
+        let error = reader
+            .branch_tip(&name("acme/x"), "main")
+            .await
+            .unwrap_err();
+        let Error::RateLimited { until, .. } = error else {
+            panic!("{error}")
+        };
+        assert!(
+            (0..3).contains(&(until.as_second() - 32_503_680_000)),
+            "{until}"
+        );
+    }
+    assert_eq!(server.asked().len(), 1, "what would be refused is not sent");
+}
+
+#[tokio::test]
+async fn what_was_too_much_is_not_asked_for_again() {
+    for answer in [
+        || status(502, json!("<html>")),
+        || status(504, json!("<html>")),
+        || {
+            let error = json!({ "type": "RESOURCE_LIMITS_EXCEEDED", "message": "too much" });
+            ok(json!({ "data": { "nodes": [null] }, "errors": [error] }))
+        },
+    ] {
+        let server = Server::start(move |request, _| {
+            let ids = request.body["variables"]["ids"].as_array().unwrap();
+            match ids.len() {
+                0..=30 => data(&json!({ "nodes": vec![node("acme/a"); ids.len()] })),
+                _ => answer(),
+            }
+        })
+        .await;
+        let reader = server.reader();
+        let ids: Vec<_> = (0..50).map(|index| format!("R_{index}")).collect();
+        for _ in 0..2 {
+            let seen = reader.repositories_by_id(&ids).await.unwrap();
+            assert!(seen.values().all(|seen| matches!(seen, Seen::Present(_))));
+        }
+        let sizes: Vec<_> = server
+            .asked()
+            .iter()
+            .map(|request| request.body["variables"]["ids"].as_array().unwrap().len())
+            .collect();
+        assert_eq!(sizes, [50, 25, 25, 25, 25]);
+    }
+}
+
+#[tokio::test]
+async fn a_github_that_is_away_is_not_asked_for_less() {
+    let server = Server::always(|| status(503, json!("<html>"))).await;
+    let ids: Vec<_> = (0..50).map(|index| format!("R_{index}")).collect();
+    let error = server.reader().repositories_by_id(&ids).await.unwrap_err();
+    assert!(matches!(error, Error::Unavailable { .. }), "{error}");
+    assert_eq!(server.asked().len(), 3);
 }
 
 fn pull(changes: &Value) -> Value {
@@ -507,4 +557,35 @@ async fn a_forks_branch_is_another_one() {
     let own = reader.open_pulls_of_branch(&control, "add").await.unwrap();
     assert_eq!(own[0].number, 2);
     assert_eq!(own.len(), 1);
+}
+
+#[tokio::test]
+async fn an_open_pull_request_comes_with_the_newest_check_on_its_head() {
+    let server = Server::always(|| {
+        let pull = |number: u64, suites: Value| {
+            let commit = json!({ "commit": { "checkSuites": suites } });
+            json!({ "number": number, "commits": { "nodes": [commit] } })
+        };
+        let run = |status: &str, id: &str| {
+            let runs = json!({ "nodes": [{ "status": status, "externalId": id }] });
+            json!({ "nodes": [{ "checkRuns": runs }] })
+        };
+        let pulls = page(&json!([
+            pull(1, run("COMPLETED", "basis")),
+            pull(2, run("IN_PROGRESS", "basis")),
+            pull(3, json!({ "nodes": [] })),
+            pull(4, Value::Null),
+        ]));
+        data(&json!({ "repository": { "pullRequests": pulls } }))
+    })
+    .await;
+    let check = ("tenantry/plan", 12);
+    let pulls = server
+        .reader()
+        .checked_pulls(&name("acme/control"), "main", check)
+        .await
+        .unwrap();
+    let concluded: Vec<_> = pulls.iter().map(|pull| pull.concluded.as_deref()).collect();
+    assert_eq!(concluded, [Some("basis"), None, None, None]);
+    assert_eq!(server.asked()[0].body["variables"]["app"], 12);
 }

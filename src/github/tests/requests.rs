@@ -28,8 +28,8 @@ async fn a_request_says_who_asks_and_in_which_version() {
     let server = Server::always(|| ok(json!({ "ssh_keys": [] }))).await;
     server.reader().host_keys().await.unwrap();
     let headers = &server.asked()[0].headers;
-    let agent = headers["user-agent"].to_str().unwrap();
-    assert!(agent.starts_with("tenantry/"), "{agent}");
+    let agents: Vec<_> = headers.get_all("user-agent").iter().collect();
+    assert_eq!(agents, [concat!("tenantry/", env!("CARGO_PKG_VERSION"))]);
     assert_eq!(headers["accept"], "application/vnd.github+json");
     let versions: Vec<_> = headers.get_all("x-github-api-version").iter().collect();
     assert_eq!(versions, ["2022-11-28"]);
@@ -71,6 +71,60 @@ async fn pages_are_followed_with_the_token_below_the_root_of_an_enterprise_serve
             .iter()
             .all(|asked| asked.token() == "ghs_secret0")
     );
+}
+
+#[tokio::test]
+async fn a_repository_that_was_renamed_is_found_at_its_new_place() {
+    let server = Server::start(|request, _| {
+        let host = request.headers["host"].to_str().unwrap();
+        match (request.method.as_str(), request.path.as_str()) {
+            (_, "/repositories/7") => ok(json!({
+                "id": 7,
+                "node_id": "R_7",
+                "full_name": "acme/y",
+                "default_branch": "main",
+                "owner": { "login": "acme", "type": "Organization" },
+                "private": true,
+            })),
+            (method, _) => {
+                let moved = if method == "GET" { 301 } else { 307 };
+                status(moved, json!({ "message": "Moved Permanently" }))
+                    .header("location", &format!("http://{host}/repositories/7"))
+            }
+        }
+    })
+    .await;
+    let found = server
+        .reader()
+        .repository_info(&repository())
+        .await
+        .unwrap();
+    assert_eq!(found.unwrap().full_name, "acme/y");
+    let change = RepositoryChange {
+        archived: Some(true),
+        ..RepositoryChange::default()
+    };
+    let writer = server.writer();
+    writer
+        .update_repository(&repository(), &change)
+        .await
+        .unwrap();
+    let last = server.asked().pop().unwrap();
+    assert!(last.is("PATCH", "/repositories/7"), "{last:?}");
+    assert_eq!(last.body, json!({ "archived": true }));
+}
+
+#[tokio::test]
+async fn nobody_elsewhere_gets_the_token() {
+    let elsewhere = Server::always(|| ok(json!([]))).await;
+    let location = format!("{}/repositories/7", elsewhere.url);
+    let server = Server::always(move || {
+        status(301, json!({ "message": "Moved Permanently" })).header("location", &location)
+    })
+    .await;
+    let found = server.reader().repository_info(&repository()).await;
+    assert!(matches!(found, Err(Error::Unexpected { .. })), "{found:?}");
+    assert!(elsewhere.asked().is_empty());
 }
 
 #[tokio::test]
@@ -170,8 +224,11 @@ async fn a_failure_that_passes_is_not_noticed() {
 #[tokio::test]
 async fn a_silent_server_is_given_up_at_the_deadline() {
     let server = Server::always(|| ok(json!({})).after(Duration::from_secs(5))).await;
-    let error = server
-        .writer()
+    let mut settings = server.settings();
+    settings.timing.deadline = Duration::from_millis(300);
+    let error = GitHub::new(&settings)
+        .unwrap()
+        .writer(7)
         .add_deploy_key(&repository(), &key())
         .await
         .unwrap_err();
@@ -233,6 +290,96 @@ async fn a_long_rate_limit_is_the_callers_to_wait_for() {
         assert!(error.is_retryable());
         assert_eq!(server.asked().len(), 1);
     }
+}
+
+#[tokio::test]
+async fn what_a_limit_has_refused_nobody_tries_before_its_time() {
+    let server = Server::start(|request, _| match request.method.as_str() {
+        "POST" => status(
+            403,
+            json!({ "message": "You have exceeded a secondary rate limit." }),
+        )
+        .header("retry-after", &3600),
+        _ => ok(json!({ "ssh_keys": [] })),
+    })
+    .await;
+    let github = server.github();
+    let change = RepositoryChange::default();
+    for installation in [7, 7, 8] {
+        let writer = github.writer(installation);
+        let error = writer.add_deploy_key(&repository(), &key()).await;
+        let error = error.unwrap_err();
+        assert!(matches!(error, Error::RateLimited { .. }), "{error}");
+        let error = writer.update_repository(&repository(), &change).await;
+        assert!(matches!(error, Err(Error::RateLimited { .. })));
+        let reporter = github.reporter(installation, &repository());
+        let error = reporter.create_comment(1, "text").await;
+        assert!(matches!(error, Err(Error::RateLimited { .. })));
+    }
+    github.reader(7).host_keys().await.unwrap();
+    let methods: Vec<_> = server
+        .asked()
+        .iter()
+        .map(|asked| asked.method.to_string())
+        .collect();
+    assert_eq!(
+        methods,
+        ["POST", "POST", "GET"],
+        "once for each installation"
+    );
+}
+
+#[tokio::test]
+async fn a_budget_that_has_come_to_its_end_is_not_overdrawn() {
+    let server = Server::always(|| {
+        ok(json!({ "ssh_keys": [] }))
+            .header("x-ratelimit-limit", &5000)
+            .header("x-ratelimit-remaining", &0)
+            .header("x-ratelimit-reset", &32_503_680_000_i64)
+    })
+    .await;
+    let reader = server.reader();
+    reader.host_keys().await.unwrap();
+    let error = reader.host_keys().await.unwrap_err();
+    let Error::RateLimited { until, .. } = &error else {
+        panic!("{error}")
+    };
+    assert!(
+        (0..3).contains(&(until.as_second() - 32_503_680_000)),
+        "{until}"
+    );
+    assert!(error.to_string().contains("was not sent"), "{error}");
+    assert_eq!(server.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn those_who_come_meanwhile_wait_and_are_not_refused() {
+    let server = Server::start(|request, before| match (request.path.as_str(), before) {
+        ("/repos/acme/x/keys", 0) => {
+            status(429, json!({ "message": "slow down" })).header("retry-after", &1)
+        }
+        _ => status(201, json!({ "id": 5 })),
+    })
+    .await;
+    let writer = server.writer();
+    let (one, two) = (repository(), "acme/y".parse().unwrap());
+    let (key, change) = (key(), RepositoryChange::default());
+    let later = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        writer.update_repository(&two, &change).await
+    };
+    let began = std::time::Instant::now();
+    let (made, changed) = tokio::join!(writer.add_deploy_key(&one, &key), later);
+    assert_eq!(made.unwrap(), 5);
+    changed.unwrap();
+    assert!(began.elapsed() >= Duration::from_secs(1));
+    let paths: Vec<_> = server
+        .asked()
+        .iter()
+        .map(|asked| asked.path.clone())
+        .collect();
+    assert_eq!(paths[0], "/repos/acme/x/keys");
+    assert_eq!(paths.len(), 3, "{paths:?}");
 }
 
 #[tokio::test]

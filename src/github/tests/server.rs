@@ -12,7 +12,7 @@ use base64::prelude::BASE64_STANDARD;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::github::{GitHub, Reader, Reporter, Settings, Timing, Writer};
+use crate::github::{ContentLimits, GitHub, Reader, Reporter, Settings, Timing, Writer};
 
 /// Made for this run of the tests: no private key stands in the repository.
 pub(super) static KEY: LazyLock<KeyPair> =
@@ -143,9 +143,11 @@ impl Server {
             api_url: self.url.clone(),
             app_id: "12".to_owned(),
             private_key: private_key().into(),
+            limits: ContentLimits::NONE,
             timing: Timing {
                 backoff: Duration::from_millis(10),
-                deadline: Duration::from_millis(300),
+                // Only a test that is about it may reach it, however busy the machine is.
+                deadline: Duration::from_secs(30),
             },
         }
     }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::server::{Server, ok, status};
 use crate::github::checks::fitted;
-use crate::github::{Annotation, Conclusion, Level, NewCheck, NewFile, Output, Progress};
+use crate::github::{Annotation, Conclusion, Level, NewCheck, NewFile, Output, Progress, Shown};
 
 fn annotation(line: u32) -> Annotation {
     Annotation {
@@ -25,13 +25,15 @@ async fn a_check_concludes_when_its_last_annotation_is_there() {
     let check = NewCheck {
         name: "tenantry/plan".to_owned(),
         head_sha: "abc".to_owned(),
-        external_id: Some("fingerprint".to_owned()),
-        progress: Progress::Completed(Conclusion::ActionRequired),
-        output: Output {
-            title: "1 held".to_owned(),
-            summary: "…".to_owned(),
-            text: None,
-            annotations: (1..=120).map(annotation).collect(),
+        shown: Shown {
+            external_id: Some("basis".to_owned()),
+            progress: Progress::Completed(Conclusion::ActionRequired),
+            output: Output {
+                title: "1 held".to_owned(),
+                summary: "…".to_owned(),
+                text: None,
+                annotations: (1..=120).map(annotation).collect(),
+            },
         },
     };
     assert_eq!(server.reporter().create_check(&check).await.unwrap(), 4);
@@ -58,7 +60,7 @@ async fn a_check_concludes_when_its_last_annotation_is_there() {
         "PATCH /repos/acme/control/check-runs/4 completed action_required 20",
     ];
     assert_eq!(told, expected);
-    assert_eq!(server.asked()[0].body["external_id"], "fingerprint");
+    assert_eq!(server.asked()[0].body["external_id"], "basis");
 }
 
 #[tokio::test]
@@ -68,15 +70,15 @@ async fn columns_are_told_on_single_lines_only() {
         end_line: 9,
         ..annotation(1)
     };
-    let output = Output {
-        annotations: vec![annotation(1), long],
-        ..Output::default()
+    let shown = Shown {
+        external_id: None,
+        progress: Progress::InProgress,
+        output: Output {
+            annotations: vec![annotation(1), long],
+            ..Output::default()
+        },
     };
-    server
-        .reporter()
-        .update_check(4, Progress::InProgress, &output)
-        .await
-        .unwrap();
+    server.reporter().update_check(4, &shown).await.unwrap();
     let annotations = &server.asked()[0].body["output"]["annotations"];
     assert_eq!(annotations[0]["start_column"], 3);
     assert_eq!(annotations[1].get("start_column"), None);

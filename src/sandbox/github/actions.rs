@@ -12,10 +12,12 @@ use super::webhooks::About;
 
 mod checks;
 mod installations;
+mod protection;
 mod pulls;
 
+pub(super) use protection::Blocked;
 pub use pulls::MergeMethod;
-pub(super) use pulls::NewPull;
+pub(super) use pulls::{Merge, NewPull};
 
 /// Most commits that a push event lists.
 const PUSH_COMMITS: usize = 2_048;
@@ -84,6 +86,7 @@ impl World {
             pulls: BTreeMap::new(),
             collaborators: BTreeMap::new(),
             deploy_keys: BTreeMap::new(),
+            protections: BTreeMap::new(),
             network,
             next_number: 1,
         });

@@ -94,6 +94,11 @@ impl Refusal {
         Self::new(404, "Not Found")
     }
 
+    /// Whether it tells to come again later.
+    pub(super) fn is_limit(&self) -> bool {
+        self.status == 429 || self.headers.iter().any(|(name, _)| *name == "retry-after")
+    }
+
     pub(super) fn bad_credentials() -> Self {
         Self::new(401, "Bad credentials")
     }

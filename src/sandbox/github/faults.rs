@@ -1,6 +1,6 @@
 //! What can go wrong on purpose.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Something that goes wrong with the next request that fits.
 #[derive(Clone, Debug)]
@@ -12,6 +12,8 @@ pub struct Fault {
     pub(super) moment: Moment,
     skip: u32,
     times: u32,
+    /// It happens until then, however often.
+    until: Option<Instant>,
 }
 
 /// Whether the request still did its work.
@@ -49,6 +51,7 @@ impl Fault {
             moment: Moment::BeforeDoingIt,
             skip: 0,
             times: 1,
+            until: None,
         }
     }
 
@@ -123,6 +126,13 @@ impl Fault {
         self
     }
 
+    /// Happens to every fitting request until this much time has passed.
+    #[must_use]
+    pub fn lasting(mut self, length: Duration) -> Self {
+        self.until = Some(Instant::now() + length);
+        self
+    }
+
     /// Lets this many fitting requests through first.
     #[must_use]
     pub fn skipping(mut self, requests: u32) -> Self {
@@ -145,6 +155,10 @@ impl Fault {
             headers,
         };
         self
+    }
+
+    fn is_over(&self) -> bool {
+        self.until.is_some_and(|until| until <= Instant::now())
     }
 
     fn fits(&self, method: &str, path: &str, body: &str) -> bool {
@@ -184,16 +198,20 @@ impl Faults {
     }
 
     pub(super) fn waiting(&self) -> usize {
-        self.0.len()
+        self.0.iter().filter(|one| !one.is_over()).count()
     }
 
     /// The fault for this request, used up by one.
     pub(super) fn take(&mut self, method: &str, path: &str, body: &str) -> Option<Fault> {
+        self.0.retain(|one| !one.is_over());
         let index = self.0.iter().position(|one| one.fits(method, path, body))?;
         let fault = &mut self.0[index];
         if fault.skip > 0 {
             fault.skip -= 1;
             return None;
+        }
+        if fault.until.is_some() {
+            return Some(fault.clone());
         }
         fault.times = fault.times.saturating_sub(1);
         let taken = fault.clone();

@@ -7,8 +7,10 @@ use aws_lc_rs::digest;
 use jiff::Timestamp;
 
 mod merge;
+mod unified;
 
 pub(super) use merge::{MergeConflict, change_hunks};
+pub(super) use unified::unified;
 
 /// A git object id: 40 hex digits.
 pub type Oid = String;

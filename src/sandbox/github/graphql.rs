@@ -112,6 +112,16 @@ pub(super) fn answer(call: &mut Call<'_>) -> Answer {
     if !findings.errors.is_empty() {
         return Ok(Reply::ok(json!({"errors": findings.errors})));
     }
+    if call
+        .world
+        .most_nodes
+        .is_some_and(|most| findings.node_count() > most)
+    {
+        return Err(Refusal::new(
+            502,
+            "Something went wrong while executing your query. This may be the result of a timeout, or it could be a GitHub bug.",
+        ));
+    }
     let mut run = Run {
         call,
         document: &document,

@@ -1,18 +1,20 @@
-//! The hourly request budgets, as `x-ratelimit-*` and `/rate_limit` tell them.
+//! The hourly request budgets, as `x-ratelimit-*` and `/rate_limit` tell them, and the limits on what is created.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use super::answer::Refusal;
 use super::auth::Caller;
 use super::clock;
 
 /// Requests and points an hour, unless a test sets something else.
 const USUAL_LIMIT: u32 = 5_000;
 
-/// Seconds until a budget is whole again.
-const WINDOW: i64 = 3_600;
+/// Until a budget is whole again, unless a test sets something else.
+const USUAL_WINDOW: SignedDuration = SignedDuration::from_hours(1);
 
 /// Which budget a request draws on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +36,7 @@ impl Resource {
 pub(super) struct Budgets {
     pub(super) core: u32,
     pub(super) graphql: u32,
+    window: SignedDuration,
     spent: BTreeMap<(String, Resource), Spent>,
 }
 
@@ -42,6 +45,7 @@ impl Default for Budgets {
         Self {
             core: USUAL_LIMIT,
             graphql: USUAL_LIMIT,
+            window: USUAL_WINDOW,
             spent: BTreeMap::new(),
         }
     }
@@ -88,15 +92,21 @@ impl Budget {
 }
 
 impl Budgets {
+    pub(super) fn begin_anew(&mut self, window: SignedDuration) {
+        self.window = window;
+        self.spent.clear();
+    }
+
     /// Takes `cost` from a budget; it may run out by that.
     pub(super) fn spend(&mut self, caller: &Caller, resource: Resource, cost: u32) -> Budget {
         let limit = match resource {
             Resource::Core => self.core,
             Resource::Graphql => self.graphql,
         };
+        let window = self.window;
         let fresh = || Spent {
             used: 0,
-            resets_at: clock::in_seconds(WINDOW),
+            resets_at: clock::now() + window,
         };
         let key = (owner_of_budget(caller), resource);
         let spent = self.spent.entry(key).or_insert_with(fresh);
@@ -124,5 +134,46 @@ fn owner_of_budget(caller: &Caller) -> String {
         Caller::App(id) => format!("app {id}"),
         Caller::Installation(token) => format!("installation {}", token.installation),
         Caller::User(id) => format!("user {id}"),
+    }
+}
+
+/// What may be created in a while; GitHub says "temporarily blocked from content creation" to more. Without a limit
+/// unless a test sets one.
+#[derive(Default)]
+pub(super) struct Creation {
+    pub(super) limits: Vec<(usize, Duration)>,
+    created: BTreeMap<String, Vec<Timestamp>>,
+}
+
+impl Creation {
+    /// Counts a request that creates something, or refuses it and says for how long.
+    pub(super) fn admit(&mut self, caller: &Caller) -> Result<(), Refusal> {
+        let now = clock::now();
+        let created = self.created.entry(owner_of_budget(caller)).or_default();
+        let frees_at = self.limits.iter().filter_map(|(limit, window)| {
+            let window = SignedDuration::try_from(*window).expect("a short time");
+            let first_that_counts = created.iter().nth_back(limit - 1)?;
+            Some(*first_that_counts + window).filter(|frees_at| *frees_at > now)
+        });
+        if let Some(frees_at) = frees_at.max() {
+            let pause = frees_at.duration_since(now);
+            let seconds = pause.as_secs() + i64::from(pause.subsec_nanos() > 0);
+            return Err(Refusal::new(
+                403,
+                "You have exceeded a secondary rate limit and have been temporarily blocked from content creation. Please retry your request again later.",
+            )
+            .with_header("retry-after", seconds.to_string()));
+        }
+        created.push(now);
+        Ok(())
+    }
+}
+
+/// Whether a request makes something that was not there. Tokens are no content, and neither is a question.
+pub(super) fn creates(method: &str, path: &str) -> bool {
+    match method {
+        "POST" => path != "/graphql" && !path.ends_with("/access_tokens"),
+        "PUT" => path.contains("/contents/") || path.contains("/collaborators/"),
+        _ => false,
     }
 }

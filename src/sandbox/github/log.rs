@@ -1,7 +1,9 @@
 //! What GitHub was asked: every request with its outcome, and never a credential.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
+use super::clock;
 use super::model::{Id, Permissions};
 
 /// One request as GitHub saw it.
@@ -9,6 +11,8 @@ use super::model::{Id, Permissions};
 pub struct Request {
     /// Counts up from 1 over the life of the server.
     pub sequence: u64,
+    /// When it came.
+    pub at: Timestamp,
     pub method: String,
     /// With its query, as it was sent.
     pub path: String,
@@ -20,6 +24,8 @@ pub struct Request {
     pub class: Class,
     /// What a GraphQL query cost, by GitHub's formula; 0 for REST.
     pub points: u32,
+    /// Whether a rate limit has refused it.
+    pub limited: bool,
 }
 
 /// What stood in `Authorization`.
@@ -83,6 +89,7 @@ impl Log {
         let sequence = self.requests.len() as u64 + 1;
         self.requests.push(Request {
             sequence,
+            at: clock::now(),
             method: method.to_owned(),
             path: path.to_owned(),
             body,
@@ -90,6 +97,7 @@ impl Log {
             status: 0,
             class: Class::of(method, path),
             points: 0,
+            limited: false,
         });
         sequence
     }

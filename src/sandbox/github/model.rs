@@ -128,6 +128,8 @@ pub struct Repository {
     pub pulls: BTreeMap<u64, Pull>,
     pub collaborators: BTreeMap<Id, Permission>,
     pub deploy_keys: BTreeMap<Id, DeployKey>,
+    /// By the branch's name.
+    pub protections: BTreeMap<String, Protection>,
     /// The repository at the root of its forks, whose git objects all of them share.
     pub(super) network: Id,
     pub(super) next_number: u64,
@@ -164,6 +166,23 @@ pub struct Team {
     pub created_at: String,
 }
 
+/// What a branch demands of a merge or a push, as far as the sandbox knows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Protection {
+    /// None where no check is required.
+    pub checks: Option<RequiredChecks>,
+    /// Whether it binds those who may administer the repository, too.
+    pub enforce_admins: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RequiredChecks {
+    /// Whether the head must hold the base's tip.
+    pub strict: bool,
+    /// Names of checks, each with the App that must give it, if it matters which.
+    pub checks: Vec<(String, Option<Id>)>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PullState {
     Open,
@@ -193,7 +212,29 @@ pub struct Pull {
     pub merged_by: Option<Id>,
     /// The commit that the merge made on the base.
     pub merge_commit: Option<Oid>,
+    /// What happened to it, oldest first; its comments are kept elsewhere.
+    pub(super) events: Vec<PullEvent>,
     pub(super) test_merge: TestMerge,
+}
+
+/// A line of a pull's timeline.
+pub(super) struct PullEvent {
+    /// Counts up over everything, comments too: it tells the order.
+    pub(super) id: Id,
+    pub(super) actor: Id,
+    pub(super) created_at: String,
+    pub(super) deed: Deed,
+}
+
+pub(super) enum Deed {
+    Committed(Oid),
+    ForcePushed(Oid),
+    Renamed { from: String, to: String },
+    Retargeted,
+    Merged(Oid),
+    Closed,
+    Reopened,
+    HeadDeleted,
 }
 
 /// GitHub's own try to merge a pull, made in the background.
@@ -326,6 +367,9 @@ pub struct World {
     pub(super) webhooks: Webhooks,
     pub(super) tokens: super::auth::Tokens,
     pub(super) budgets: super::limits::Budgets,
+    pub(super) creation: super::limits::Creation,
+    /// What a GraphQL query may reach in the time that it has.
+    pub(super) most_nodes: Option<u64>,
     login_index: HashMap<String, Id>,
     name_index: HashMap<String, Id>,
     team_index: HashMap<(Id, String), Id>,
@@ -351,6 +395,8 @@ impl World {
             webhooks: Webhooks::default(),
             tokens: super::auth::Tokens::default(),
             budgets: super::limits::Budgets::default(),
+            creation: super::limits::Creation::default(),
+            most_nodes: None,
             login_index: HashMap::new(),
             name_index: HashMap::new(),
             team_index: HashMap::new(),

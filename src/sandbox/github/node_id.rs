@@ -21,6 +21,11 @@ pub(super) enum Node {
     DeployKey(Id),
     App(Id),
     Installation(Id),
+    /// Something that happened to a pull; each kind of event has a prefix of its own.
+    Event {
+        prefix: &'static str,
+        id: Id,
+    },
     Object {
         kind: ObjectKind,
         repository: Id,
@@ -66,6 +71,7 @@ impl Node {
             Self::DeployKey(id) => plain("DK", *id),
             Self::App(id) => plain("A", *id),
             Self::Installation(id) => STANDARD.encode(format!("023:IntegrationInstallation{id}")),
+            Self::Event { prefix, id } => plain(prefix, *id),
             Self::Object {
                 kind,
                 repository,

@@ -98,16 +98,22 @@ impl<'a> Person<'a> {
                 head_branch: head_branch.to_owned(),
                 title: title.to_owned(),
                 body: body.to_owned(),
+                draft: false,
             };
             world.open_pull(id, self.id, new)
         })
     }
 
-    /// Merges a pull and gives the commit on the base. A pull in conflict cannot be merged.
+    /// Merges a pull and gives the commit on the base. A pull in conflict cannot be merged, nor one that its base's
+    /// protection holds back.
     pub fn merge(&self, repository: &str, number: u64, method: MergeMethod) -> Oid {
         self.on(repository, |world, id| {
+            if let Err(blocked) = world.may_merge(id, &world.repository(id).pulls[&number], self.id)
+            {
+                panic!("#{number} cannot be merged: {}", blocked.0);
+            }
             world
-                .merge_pull(id, number, method, self.id)
+                .merge_pull(id, number, &method.into(), self.id)
                 .unwrap_or_else(|conflict| panic!("#{number} has conflicts in {:?}", conflict.0))
         })
     }
@@ -141,21 +147,14 @@ impl<'a> Person<'a> {
     /// Gives a pull another title.
     pub fn retitle(&self, repository: &str, number: u64, title: &str) {
         self.on(repository, |world, id| {
-            let before = std::mem::replace(&mut world.pull_mut(id, number).title, title.to_owned());
-            let changes = serde_json::json!({"changes": {"title": {"from": before}}});
-            world.emit_pull(id, number, "edited", self.id, changes);
+            world.retitle_pull(id, number, title, self.id);
         });
     }
 
     /// Aims a pull at another base branch.
     pub fn retarget(&self, repository: &str, number: u64, base_branch: &str) {
         self.on(repository, |world, id| {
-            let tip = world.resolve(id, base_branch).expect("the branch exists");
-            let pull = world.pull_mut(id, number);
-            let before = std::mem::replace(&mut pull.base_branch, base_branch.to_owned());
-            let sha = std::mem::replace(&mut pull.base_sha, tip);
-            let changes = serde_json::json!({"changes": {"base": {"ref": {"from": before}, "sha": {"from": sha}}}});
-            world.emit_pull(id, number, "edited", self.id, changes);
+            world.retarget_pull(id, number, base_branch, self.id);
         });
     }
 

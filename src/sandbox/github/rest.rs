@@ -18,8 +18,10 @@ mod collaborators;
 mod comments;
 mod contents;
 mod git_data;
+mod hook;
 mod keys;
 mod meta;
+mod protection;
 mod pulls;
 mod repositories;
 mod teams;
@@ -80,6 +82,9 @@ static ROUTES: &[Route] = &[
     route("GET", "/app/installations", App, apps::installations),
     route("GET", "/app/installations/{installation_id}", App, apps::installation),
     route("POST", "/app/installations/{installation_id}/access_tokens", App, apps::mint),
+    route("GET", "/app/hook/deliveries", App, hook::deliveries),
+    route("GET", "/app/hook/deliveries/{delivery_id}", App, hook::delivery),
+    route("POST", "/app/hook/deliveries/{delivery_id}/attempts", App, hook::redeliver),
     route("GET", "/repos/{owner}/{repo}/installation", App, apps::repository_installation),
     route("GET", "/orgs/{org}/installation", App, apps::organization_installation),
     route("GET", "/users/{username}/installation", App, apps::user_installation),
@@ -101,6 +106,9 @@ static ROUTES: &[Route] = &[
     route("PUT", "/repos/{owner}/{repo}/contents/{*path}", Repository("contents=write"), contents::put),
     route("DELETE", "/repos/{owner}/{repo}/contents/{*path}", Repository("contents=write"), contents::delete),
     route("GET", "/repos/{owner}/{repo}/branches", Repository("contents=read"), git_data::branches),
+    route("GET", "/repos/{owner}/{repo}/branches/{branch}/protection", Repository("administration=read"), protection::get),
+    route("PUT", "/repos/{owner}/{repo}/branches/{branch}/protection", Repository("administration=write"), protection::put),
+    route("DELETE", "/repos/{owner}/{repo}/branches/{branch}/protection", Repository("administration=write"), protection::delete),
     route("GET", "/repos/{owner}/{repo}/branches/{*branch}", Repository("contents=read"), git_data::branch),
     route("GET", "/repos/{owner}/{repo}/commits", Repository("contents=read"), git_data::commits),
     route("GET", "/repos/{owner}/{repo}/commits/{ref}", Repository("contents=read"), git_data::commit),
@@ -118,11 +126,15 @@ static ROUTES: &[Route] = &[
     route("POST", "/repos/{owner}/{repo}/git/blobs", Repository("contents=write"), git_data::create_blob),
 
     route("GET", "/repos/{owner}/{repo}/pulls", Repository("pull_requests=read"), pulls::list),
+    route("POST", "/repos/{owner}/{repo}/pulls", Repository("pull_requests=write"), pulls::create),
+    route("PATCH", "/repos/{owner}/{repo}/pulls/{number}", Repository("pull_requests=write"), pulls::update),
+    route("PUT", "/repos/{owner}/{repo}/pulls/{number}/merge", Repository("contents=write"), pulls::merge),
     route("GET", "/repos/{owner}/{repo}/pulls/{number}", Repository("pull_requests=read"), pulls::get),
     route("GET", "/repos/{owner}/{repo}/pulls/{number}/files", Repository("pull_requests=read"), pulls::files),
     route("GET", "/repos/{owner}/{repo}/pulls/{number}/commits", Repository("pull_requests=read"), pulls::commits),
     route("GET", "/repos/{owner}/{repo}/commits/{ref}/pulls", Repository("pull_requests=read"), pulls::of_commit),
 
+    route("GET", "/repos/{owner}/{repo}/issues/{number}/timeline", Repository(READING_COMMENTS), pulls::timeline),
     route("GET", "/repos/{owner}/{repo}/issues/{number}/comments", Repository(READING_COMMENTS), comments::list),
     route("POST", "/repos/{owner}/{repo}/issues/{number}/comments", Repository(COMMENTING), comments::create),
     route("GET", "/repos/{owner}/{repo}/issues/comments/{comment_id}", Repository(READING_COMMENTS), comments::get),
@@ -134,6 +146,7 @@ static ROUTES: &[Route] = &[
     route("POST", "/repos/{owner}/{repo}/check-runs", Repository("checks=write"), checks::create),
     route("GET", "/repos/{owner}/{repo}/check-runs/{check_run_id}", Repository("checks=read"), checks::get),
     route("PATCH", "/repos/{owner}/{repo}/check-runs/{check_run_id}", Repository("checks=write"), checks::update),
+    route("POST", "/repos/{owner}/{repo}/check-runs/{check_run_id}/rerequest", Repository("checks=write"), checks::rerequest),
     route("GET", "/repos/{owner}/{repo}/check-runs/{check_run_id}/annotations", Repository("checks=read"), checks::annotations),
     route("GET", "/repos/{owner}/{repo}/commits/{ref}/check-runs", Repository("checks=read"), checks::of_commit),
     route("GET", "/repos/{owner}/{repo}/commits/{ref}/check-suites", Repository("checks=read"), checks::suites_of_commit),

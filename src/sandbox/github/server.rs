@@ -16,7 +16,7 @@ use super::answer::{Body, Refusal, Reply};
 use super::auth::{self, Caller};
 use super::call::Call;
 use super::faults::{Effect, Fault, Faults, Moment};
-use super::limits::{Budget, Resource};
+use super::limits::{self, Resource};
 use super::log::{Credential, Log};
 use super::model::World;
 use super::traffic::{Answered, Exchange, Observer, Traffic};
@@ -80,11 +80,11 @@ impl Hub {
                 self.mail.notified().await;
                 continue;
             };
-            if let Some(observer) = self.observer.get() {
-                observer(Traffic::Webhook(parcel.as_sent()));
+            if let (Some(observer), Some(webhook)) = (self.observer.get(), parcel.as_sent()) {
+                observer(Traffic::Webhook(webhook));
             }
-            let (index, outcome) = parcel.send().await;
-            self.with(|world| world.webhooks.finished(index, outcome));
+            let arrived = parcel.send().await;
+            self.with(|world| world.webhooks.finished(arrived));
         }
     }
 
@@ -272,7 +272,9 @@ async fn suffer(hub: &Hub, arrival: &Arrival, effect: &Effect) -> Option<Outgoin
 }
 
 fn refuse(state: &mut Shelf, arrival: &Arrival, refusal: &Refusal) -> Outgoing {
-    state.log.entry(arrival.sequence).status = refusal.status;
+    let entry = state.log.entry(arrival.sequence);
+    entry.status = refusal.status;
+    entry.limited = refusal.is_limit();
     build(
         refusal.status,
         &Body::Json(refusal.body()),
@@ -303,8 +305,16 @@ fn answered(state: &mut Shelf, arrival: &Arrival) -> Outgoing {
         Resource::Core
     };
     let (answer, cost) = dispatch(state, arrival, &caller, resource);
+    let mut outgoing = finish(state, arrival, answer);
+    // What has not changed costs nothing, for those who say who they are.
+    let unchanged = outgoing.status == StatusCode::NOT_MODIFIED && caller != Caller::Anonymous;
+    let cost = if unchanged { 0 } else { cost };
     let budget = state.world.budgets.spend(&caller, resource, cost);
-    finish(state, arrival, answer, budget)
+    for (name, value) in budget.headers() {
+        let value = HeaderValue::try_from(value).expect("numbers and names are plain text");
+        outgoing.headers.insert(name, value);
+    }
+    outgoing
 }
 
 fn recognise(state: &mut Shelf, arrival: &Arrival) -> Result<Caller, Refusal> {
@@ -344,11 +354,18 @@ fn dispatch(
     resource: Resource,
 ) -> (Outcome, u32) {
     if arrival.path != "/rate_limit" && state.world.budgets.is_exhausted(caller, resource) {
+        state.log.entry(arrival.sequence).limited = true;
         let answer = match resource {
             Resource::Core => Err(Refusal::new(403, "API rate limit exceeded")),
             Resource::Graphql => Ok(graphql::rate_limited()),
         };
         return (answer, 0);
+    }
+    if limits::creates(&arrival.method, &arrival.path)
+        && let Err(refusal) = state.world.creation.admit(caller)
+    {
+        state.log.entry(arrival.sequence).limited = true;
+        return (Err(refusal), 1);
     }
     let Some(found) = rest::find(&arrival.method, &arrival.path) else {
         let what = format!("{} {}", arrival.method, arrival.path);
@@ -422,12 +439,11 @@ fn moved(call: &Call<'_>, arrival: &Arrival) -> Option<Refusal> {
     )
 }
 
-fn finish(state: &mut Shelf, arrival: &Arrival, answer: Outcome, budget: Budget) -> Outgoing {
-    let (status, body, mut headers) = match answer {
+fn finish(state: &mut Shelf, arrival: &Arrival, answer: Outcome) -> Outgoing {
+    let (status, body, headers) = match answer {
         Ok(reply) => (reply.status, reply.body, reply.headers),
         Err(refusal) => (refusal.status, Body::Json(refusal.body()), refusal.headers),
     };
-    headers.extend(budget.headers());
     let outgoing = build(status, &body, &headers, arrival);
     state.log.entry(arrival.sequence).status = outgoing.status.as_u16();
     outgoing

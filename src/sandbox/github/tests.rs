@@ -10,10 +10,13 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+use super::super::wire;
 use super::{
     App, Class, Credential, Fault, GitHub, Id, Membership, MergeMethod, Outcome, Permission,
-    RepositorySelection, clock, wire,
+    RepositorySelection, clock,
 };
+
+mod owners;
 
 /// An answer, read.
 struct Answer {
@@ -286,14 +289,16 @@ async fn an_empty_repository_is_empty_until_its_first_file() {
 async fn a_pull_gets_a_test_merge_and_a_conflict_gets_none() {
     let world = World::new().await;
     let alice = world.github.as_user("alice");
-    world.github.set_merge_delay(Duration::from_millis(30));
+    // Long enough to be seen on a busy machine.
+    let delay = Duration::from_secs(1);
+    world.github.set_merge_delay(delay);
     let edit = [("tenants.yaml", Some("- name: one\n- name: two\n"))];
     let head = alice.commit("acme/tenants", "two", "Add two", &edit);
     let number = alice.open_pull("acme/tenants", "main", "two", "Add two", "");
     let client = world.everything().await;
     let path = format!("/repos/acme/tenants/pulls/{number}");
     assert_eq!(client.get(&path).await.body["mergeable"], Value::Null);
-    tokio::time::sleep(Duration::from_millis(40)).await;
+    tokio::time::sleep(delay).await;
     let known = client.get(&path).await.body;
     assert_eq!(known["mergeable"], true);
     let merge = known["merge_commit_sha"].as_str().unwrap();
@@ -316,7 +321,7 @@ async fn a_pull_gets_a_test_merge_and_a_conflict_gets_none() {
     let clash = [("tenants.yaml", Some("- name: one\n- name: three\n"))];
     alice.commit("acme/tenants", "main", "Add three", &clash);
     assert_eq!(client.get(&path).await.body["mergeable"], Value::Null);
-    tokio::time::sleep(Duration::from_millis(40)).await;
+    tokio::time::sleep(delay).await;
     let now = client.get(&path).await.body;
     assert_eq!(now["mergeable"], false);
     assert_eq!(now["mergeable_state"], "dirty");
@@ -557,6 +562,22 @@ async fn a_fault_happens_once_before_or_after_the_deed() {
 }
 
 #[tokio::test]
+async fn an_outage_lasts_and_ends() {
+    let world = World::new().await;
+    let client = world.everything().await;
+    let outage = Fault::on("*", "/**").respond(502);
+    let length = Duration::from_millis(200);
+    world.github.fault(outage.lasting(length));
+    for path in ["/repos/acme/tenants", "/orgs/acme"] {
+        assert_eq!(client.get(path).await.status, 502);
+    }
+    assert_eq!(world.github.waiting_faults(), 1);
+    tokio::time::sleep(length).await;
+    assert_eq!(client.get("/repos/acme/tenants").await.status, 200);
+    assert_eq!(world.github.waiting_faults(), 0);
+}
+
+#[tokio::test]
 async fn an_archived_repository_is_read_only() {
     let world = World::new().await;
     let client = world.everything().await;
@@ -722,6 +743,88 @@ async fn the_hourly_budget_runs_out() {
     assert_eq!(answer["data"]["rateLimit"]["remaining"], 0);
     let limited = client.query(query, Value::Null).await;
     assert_eq!(limited["errors"][0]["type"], "RATE_LIMITED");
+}
+
+#[tokio::test]
+async fn what_has_not_changed_costs_nothing_of_the_budget() {
+    let world = World::new().await;
+    let client = world.everything().await;
+    let first = client.get("/repos/acme/tenants").await;
+    let url = format!("{}/repos/acme/tenants", world.github.url());
+    let headers = [
+        ("authorization", client.authorization.clone()),
+        ("user-agent", "tests".to_owned()),
+        ("if-none-match", first.headers["etag"].clone()),
+    ];
+    let again = wire::send("GET", &url, &headers, &[]).await.unwrap();
+    assert_eq!(again.status, 304);
+    let remaining = "x-ratelimit-remaining";
+    assert_eq!(again.headers[remaining], first.headers[remaining]);
+}
+
+#[tokio::test]
+async fn the_hourly_budget_comes_back() {
+    let world = World::new().await;
+    world.github.set_rate_limits(1, 1);
+    world.github.set_rate_window(Duration::from_millis(300));
+    let client = world.everything().await;
+    for _ in 0..2 {
+        assert_eq!(client.get("/repos/acme/tenants").await.status, 200);
+        assert_eq!(client.get("/repos/acme/tenants").await.status, 403);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    let limited = world.github.limited_requests();
+    assert_eq!(limited.len(), 2, "{limited:#?}");
+}
+
+#[tokio::test]
+async fn too_much_content_is_refused_for_a_while() {
+    let world = World::new().await;
+    let client = world.everything().await;
+    let limits = [
+        (2, Duration::from_millis(1200)),
+        (50, Duration::from_hours(1)),
+    ];
+    world.github.set_content_limits(&limits);
+    let create = |name: &'static str| {
+        let client = &client;
+        async move {
+            client
+                .ask("POST", "/orgs/acme/repos", json!({"name": name}))
+                .await
+        }
+    };
+    assert_eq!(create("one").await.status, 201);
+    assert_eq!(create("two").await.status, 201);
+    let refused = create("three").await;
+    assert_eq!(
+        (refused.status, refused.headers["retry-after"].as_str()),
+        (403, "2")
+    );
+    assert!(!world.github.exists("acme/three"));
+    let change = json!({"description": "ours"});
+    assert_eq!(
+        client.ask("PATCH", "/repos/acme/one", change).await.status,
+        200
+    );
+    assert_eq!(client.get("/repos/acme/one").await.status, 200);
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    assert_eq!(create("three").await.status, 201);
+    let limited = world.github.limited_requests();
+    assert_eq!(limited.len(), 1, "{limited:#?}");
+    assert_eq!(limited[0].body["name"], "three");
+}
+
+#[tokio::test]
+async fn a_query_that_reaches_too_far_takes_too_long() {
+    let world = World::new().await;
+    let client = world.everything().await;
+    world.github.set_most_nodes(50);
+    let query = "query($first: Int!) { organization(login: \"acme\") { repositories(first: $first) { nodes { name } } } }";
+    for (first, status) in [(50, 200), (51, 502)] {
+        let body = json!({"query": query, "variables": {"first": first}});
+        assert_eq!(client.ask("POST", "/graphql", body).await.status, status);
+    }
 }
 
 #[tokio::test]

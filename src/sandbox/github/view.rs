@@ -9,12 +9,16 @@ use super::node_id::Node;
 
 mod git;
 mod pulls;
+mod settings;
+mod timeline;
 
 pub(super) use git::{commit, contents_entry, git_commit, git_reference, git_tree, simple_commit};
 pub(super) use pulls::{
     annotation, check_run, check_suite, check_suite_full, comment, diff_entry, issue, pull,
     pull_simple, reaction, simple_check_suite,
 };
+pub(super) use settings::{delivery, delivery_full, protection, protection_in_branch};
+pub(super) use timeline::timeline;
 
 /// Where people look at things. Only the API is on loopback.
 pub(super) const WEB: &str = "https://github.com";

@@ -1,16 +1,18 @@
 //! Webhooks: who gets which event, signed and delivered in order, or held back by a test.
 
-use std::collections::VecDeque;
-use std::time::Duration;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::{hmac, rand};
 use serde_json::{Map, Value, json};
 
+use super::super::wire;
 use super::auth::reaches;
+use super::clock;
 use super::model::{AppRecord, Id, Installation, World};
 use super::node_id::Node;
 use super::traffic::Webhook;
-use super::{view, wire};
+use super::view;
 
 /// GitHub gives a receiver this long to answer.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -25,7 +27,42 @@ pub struct Delivery {
     pub action: Option<String>,
     pub payload: Value,
     pub outcome: Outcome,
-    app: Id,
+    pub(super) app: Id,
+    pub(super) redelivery: bool,
+    /// What was said on the wire; nothing before it was tried.
+    pub(super) attempt: Option<Attempt>,
+}
+
+/// A delivery on the wire.
+#[derive(Clone, Debug)]
+pub(super) struct Attempt {
+    pub(super) at: String,
+    pub(super) took: Duration,
+    pub(super) url: String,
+    pub(super) headers: BTreeMap<String, String>,
+    /// Nothing where nobody answered.
+    pub(super) answer: Option<wire::Response>,
+}
+
+impl Delivery {
+    /// Whether GitHub's list of deliveries has it.
+    pub(super) fn was_attempted(&self) -> bool {
+        self.attempt.is_some()
+    }
+
+    /// Status and status code as that list shows them.
+    pub(super) fn status(&self) -> (&'static str, u16) {
+        match self.outcome {
+            Outcome::Answered(status @ 200..=299) => ("OK", status),
+            Outcome::Answered(status) => ("Invalid HTTP Response", status),
+            Outcome::Unreachable => ("failed to connect to host", 502),
+            Outcome::Held | Outcome::Pending | Outcome::Dropped => ("timed out", 504),
+        }
+    }
+
+    pub(super) fn succeeded(&self) -> bool {
+        matches!(self.outcome, Outcome::Answered(200..=299))
+    }
 }
 
 /// What became of a delivery.
@@ -50,6 +87,8 @@ pub(super) struct Webhooks {
     queue: VecDeque<usize>,
     holding: bool,
     under_way: bool,
+    /// The events of which the next delivery gets lost.
+    losing: Vec<String>,
 }
 
 /// What an event is about, which decides who hears of it.
@@ -72,30 +111,63 @@ impl About {
 /// A signed request, ready to be sent.
 pub(super) struct Parcel {
     index: usize,
+    /// Whether it gets lost on the way.
+    lost: bool,
     url: String,
     headers: Vec<(&'static str, String)>,
     body: Vec<u8>,
 }
 
+/// How the sending of a parcel ended.
+pub(super) struct Arrived {
+    index: usize,
+    outcome: Outcome,
+    attempt: Attempt,
+}
+
 impl Parcel {
-    pub(super) fn as_sent(&self) -> Webhook {
+    /// What goes over the wire, unless it gets lost.
+    pub(super) fn as_sent(&self) -> Option<Webhook> {
         let headers = self.headers.iter();
-        Webhook {
+        (!self.lost).then(|| Webhook {
             headers: headers
                 .map(|(name, value)| ((*name).to_owned(), value.clone()))
                 .collect(),
             body: self.body.clone(),
+        })
+    }
+
+    /// Sends it, unless it is to be lost.
+    pub(super) async fn send(self) -> Arrived {
+        let (at, started) = (clock::stamp_now(), Instant::now());
+        let (outcome, answer) = if self.lost {
+            (Outcome::Dropped, None)
+        } else {
+            self.try_once().await
+        };
+        let headers = self.headers.into_iter();
+        let attempt = Attempt {
+            at,
+            took: started.elapsed(),
+            url: self.url,
+            headers: headers
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
+            answer,
+        };
+        Arrived {
+            index: self.index,
+            outcome,
+            attempt,
         }
     }
 
-    /// Sends it and gives the place of its delivery with the outcome.
-    pub(super) async fn send(self) -> (usize, Outcome) {
+    async fn try_once(&self) -> (Outcome, Option<wire::Response>) {
         let sending = wire::send("POST", &self.url, &self.headers, &self.body);
-        let outcome = match tokio::time::timeout(DELIVERY_TIMEOUT, sending).await {
-            Ok(Ok(answer)) => Outcome::Answered(answer.status),
-            Ok(Err(_)) | Err(_) => Outcome::Unreachable,
-        };
-        (self.index, outcome)
+        match tokio::time::timeout(DELIVERY_TIMEOUT, sending).await {
+            Ok(Ok(answer)) => (Outcome::Answered(answer.status), Some(answer)),
+            Ok(Err(_)) | Err(_) => (Outcome::Unreachable, None),
+        }
     }
 }
 
@@ -153,6 +225,8 @@ impl Webhooks {
         let mut again = self.deliveries[self.index_of(id)].clone();
         again.id = fresh;
         again.outcome = Outcome::Held;
+        again.redelivery = true;
+        again.attempt = None;
         self.deliveries.push(again);
         self.enqueue(self.deliveries.len() - 1);
     }
@@ -164,9 +238,22 @@ impl Webhooks {
             .unwrap_or_else(|| panic!("no delivery has the id {id}"))
     }
 
-    pub(super) fn finished(&mut self, index: usize, outcome: Outcome) {
+    pub(super) fn finished(&mut self, arrived: Arrived) {
         self.under_way = false;
-        self.deliveries[index].outcome = outcome;
+        let delivery = &mut self.deliveries[arrived.index];
+        delivery.outcome = arrived.outcome;
+        delivery.attempt = Some(arrived.attempt);
+    }
+
+    /// Lets the next delivery of an event get lost on its way.
+    pub(super) fn lose_next(&mut self, event: &str) {
+        self.losing.push(event.to_owned());
+    }
+
+    /// Whether this delivery is one that gets lost, which happens once.
+    fn loses(&mut self, event: &str) -> bool {
+        let place = self.losing.iter().position(|lost| lost == event);
+        place.map(|place| self.losing.swap_remove(place)).is_some()
     }
 }
 
@@ -267,6 +354,8 @@ impl World {
             payload,
             outcome: Outcome::Held,
             app,
+            redelivery: false,
+            attempt: None,
         };
         self.webhooks.add(delivery);
     }
@@ -275,11 +364,14 @@ impl World {
     pub(super) fn next_parcel(&mut self) -> Option<Parcel> {
         let index = self.webhooks.queue.pop_front()?;
         self.webhooks.under_way = true;
+        let event = self.webhooks.deliveries[index].event.clone();
+        let lost = self.webhooks.loses(&event);
         let delivery = &self.webhooks.deliveries[index];
         let app = &self.apps[&delivery.app];
         let body = serde_json::to_vec(&delivery.payload).expect("JSON can be written");
         Some(Parcel {
             index,
+            lost,
             url: app.webhook_url.clone(),
             headers: headers(delivery, app, &body),
             body,

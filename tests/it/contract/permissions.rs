@@ -50,8 +50,16 @@ pub(crate) const WAYS: &[(&str, &str)] = &[
         "GET /repos/{owner}/{repo}/commits/{commit_sha}/pulls",
     ),
     ("Commit.author", "GET /repos/{owner}/{repo}/commits/{ref}"),
+    (
+        "Commit.checkSuites",
+        "GET /repos/{owner}/{repo}/commits/{ref}/check-suites",
+    ),
     ("Commit.history", "GET /repos/{owner}/{repo}/commits"),
     ("Commit.parents", "GET /repos/{owner}/{repo}/commits/{ref}"),
+    (
+        "CheckSuite.checkRuns",
+        "GET /repos/{owner}/{repo}/check-suites/{check_suite_id}/check-runs",
+    ),
     ("GitActor.user", "GET /users/{username}"),
     ("Organization.repositories", "GET /orgs/{org}/repos"),
     ("Organization.team", "GET /orgs/{org}/teams/{team_slug}"),
@@ -63,6 +71,14 @@ pub(crate) const WAYS: &[(&str, &str)] = &[
     (
         "PullRequest.baseRef",
         "GET /repos/{owner}/{repo}/git/ref/{ref}",
+    ),
+    (
+        "PullRequest.commits",
+        "GET /repos/{owner}/{repo}/pulls/{pull_number}/commits",
+    ),
+    (
+        "PullRequestCommit.commit",
+        "GET /repos/{owner}/{repo}/pulls/{pull_number}/commits",
     ),
     (
         "PullRequest.files",

@@ -77,6 +77,11 @@ const BODIES: &[(&str, &str, &str)] = &[
     ("POST", "/repos/{owner}/{repo}/issues/{number}/comments", r#"{"body": "A word"}"#),
     ("PATCH", "/repos/{owner}/{repo}/issues/comments/{comment_id}", r#"{"body": "Another word"}"#),
     ("POST", "/repos/{owner}/{repo}/issues/comments/{comment_id}/reactions", r#"{"content": "eyes"}"#),
+    ("POST", "/repos/{owner}/{repo}/pulls", r#"{"title": "More", "head": "more", "base": "main"}"#),
+    ("PATCH", "/repos/{owner}/{repo}/pulls/{number}", r#"{"title": "Changed", "body": "Why"}"#),
+    ("PUT", "/repos/{owner}/{repo}/pulls/{number}/merge", r#"{"merge_method": "squash"}"#),
+    ("PUT", "/repos/{owner}/{repo}/branches/{branch}/protection", r#"{"required_status_checks": {"strict": false, "contexts": []},
+        "enforce_admins": null, "required_pull_request_reviews": null, "restrictions": null}"#),
     ("POST", "/repos/{owner}/{repo}/check-runs", r#"{"name": "check", "head_sha": "{sha}", "status": "in_progress"}"#),
     ("PATCH", "/repos/{owner}/{repo}/check-runs/{check_run_id}", r#"{"conclusion": "failure", "output": {
         "title": "No", "summary": "No", "text": "No", "annotations": [
@@ -104,13 +109,17 @@ impl Tour {
         github.team("acme", "ai-team", &["bob"]);
         github.repository("acme/tenants", &[("tenants.yaml", "tenants: []\n")]);
         github.edit_repository("acme/tenants", |found| found.is_template = true);
-        let app = github.register_app("tenantry", &PERMISSIONS, &["push"], "");
+        // Nobody listens there: what is told is listed all the same.
+        let nowhere = "http://127.0.0.1:9/";
+        let app = github.register_app("tenantry", &PERMISSIONS, &["push"], nowhere);
         let installation = github.install(&app, "acme", RepositorySelection::All);
         github.install(&app, "alice", RepositorySelection::All);
         let alice = github.as_user("alice");
         let files = [("tenants.yaml", Some("tenants: [{name: one}]\n"))];
         alice.commit("acme/tenants", "change", "Change", &files);
         alice.open_pull("acme/tenants", "main", "change", "Change", "");
+        alice.commit("acme/tenants", "more", "More", &[("more", Some("more"))]);
+        github.wait_for_deliveries().await;
         let mut values: BTreeMap<_, _> = VALUES
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
@@ -118,7 +127,9 @@ impl Tour {
         let head = github.head("acme/tenants", "main").expect("a commit");
         values.insert("sha".to_owned(), head);
         values.insert("installation_id".to_owned(), installation.to_string());
-        Self {
+        let told = github.deliveries()[0].id;
+        values.insert("delivery_id".to_owned(), told.to_string());
+        let mut tour = Self {
             address: github
                 .url()
                 .trim_start_matches("http://")
@@ -128,7 +139,10 @@ impl Tour {
             app,
             installation,
             values,
-        }
+        };
+        // What asks for a check again is visited before what makes one.
+        tour.visit("POST", "/repos/{owner}/{repo}/check-runs");
+        tour
     }
 
     fn ask(&self, method: &str, path: &str, token: &str, body: &str) -> (u16, Value) {
@@ -269,6 +283,9 @@ const REFUSALS: &[(&str, &str, &str, u16)] = &[
     ("POST", "/repos/acme/tenants/git/refs", r#"{"ref": "main", "sha": "a"}"#, 422),
     ("POST", "/repos/acme/tenants/check-runs", r#"{"name": "a"}"#, 422),
     ("POST", "/repos/acme/tenants/keys", r#"{"title": "a", "key": "a"}"#, 422),
+    ("POST", "/repos/acme/tenants/pulls", r#"{"title": "a", "head": "main", "base": "main"}"#, 422),
+    ("PUT", "/repos/acme/tenants/pulls/1/merge", r#"{"sha": "a"}"#, 409),
+    ("GET", "/repos/acme/tenants/branches/main/protection", "", 404),
     ("PUT", "/orgs/acme/teams/nobody/repos/acme/tenants", r#"{"permission": "push"}"#, 404),
 ];
 

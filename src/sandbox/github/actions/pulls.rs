@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::super::clock;
 use super::super::git::{Commit, MergeConflict, Oid, PathChange, Signature};
 use super::super::model::{
-    AccountKind, Comment, Id, Membership, Pull, PullState, TestMerge, World,
+    AccountKind, Comment, Deed, Id, Membership, Pull, PullEvent, PullState, TestMerge, World,
 };
 use super::super::view;
 use super::super::webhooks::About;
@@ -20,6 +20,34 @@ pub enum MergeMethod {
     Rebase,
 }
 
+/// How a pull is to be merged, and what its commit says where that is not GitHub's usual text.
+pub(in super::super) struct Merge {
+    pub(in super::super) method: MergeMethod,
+    pub(in super::super) title: Option<String>,
+    pub(in super::super) message: Option<String>,
+}
+
+impl From<MergeMethod> for Merge {
+    fn from(method: MergeMethod) -> Self {
+        Self {
+            method,
+            title: None,
+            message: None,
+        }
+    }
+}
+
+impl Merge {
+    /// The commit's message: the given words in place of the usual ones.
+    fn words(&self, title: String, message: &str) -> String {
+        let title = self.title.clone().unwrap_or(title);
+        match self.message.as_deref().unwrap_or(message) {
+            "" => title,
+            message => format!("{title}\n\n{message}"),
+        }
+    }
+}
+
 /// What a new pull is made of.
 pub(in super::super) struct NewPull {
     pub(in super::super) base_branch: String,
@@ -27,6 +55,7 @@ pub(in super::super) struct NewPull {
     pub(in super::super) head_branch: String,
     pub(in super::super) title: String,
     pub(in super::super) body: String,
+    pub(in super::super) draft: bool,
 }
 
 impl World {
@@ -170,7 +199,7 @@ impl World {
             body: new.body,
             author,
             state: PullState::Open,
-            draft: false,
+            draft: new.draft,
             base_branch: new.base_branch,
             base_sha,
             head_repository: Some(new.head_repository),
@@ -182,12 +211,14 @@ impl World {
             merged_at: None,
             merged_by: None,
             merge_commit: None,
+            events: Vec::new(),
             test_merge: TestMerge {
                 started: Some(Instant::now()),
                 ..TestMerge::default()
             },
         };
         found.pulls.insert(number, pull);
+        self.note_commits(of, number, author);
         self.emit_pull(of, number, "opened", author, json!({}));
         number
     }
@@ -197,7 +228,7 @@ impl World {
         &mut self,
         of: Id,
         number: u64,
-        method: MergeMethod,
+        merge: &Merge,
         actor: Id,
     ) -> Result<Oid, MergeConflict> {
         let pull = &self.repository(of).pulls[&number];
@@ -205,16 +236,17 @@ impl World {
         let head = pull.head_sha.clone();
         let (title, branch) = (pull.title.clone(), pull.base_branch.clone());
         let author = self.signature_of(actor);
-        let commit = match method {
+        let commit = match merge.method {
             MergeMethod::Merge => {
                 let from = pull.head_repository.map_or_else(
                     || "unknown".to_owned(),
                     |id| self.login(self.repository(id).owner).to_owned(),
                 );
-                let message = format!(
-                    "Merge pull request #{number} from {from}/{}\n\n{title}",
+                let usual = format!(
+                    "Merge pull request #{number} from {from}/{}",
                     pull.head_branch
                 );
+                let message = merge.words(usual, &title);
                 self.write_merge(of, &base, &head, message, author)?
             }
             MergeMethod::Squash => {
@@ -225,7 +257,7 @@ impl World {
                     parents: vec![base],
                     author,
                     committer: World::web_flow(),
-                    message: format!("{title} (#{number})"),
+                    message: merge.words(format!("{title} (#{number})"), ""),
                 })
             }
             MergeMethod::Rebase => {
@@ -249,6 +281,33 @@ impl World {
         pull.closed_at = Some(now.clone());
         pull.updated_at = now;
         pull.merged_by = Some(actor);
+        self.note(of, number, actor, Deed::Merged(commit.to_owned()));
+        self.note(of, number, actor, Deed::Closed);
+    }
+
+    /// Adds a line to a pull's timeline.
+    fn note(&mut self, of: Id, number: u64, actor: Id, deed: Deed) {
+        let event = PullEvent {
+            id: self.fresh_id(),
+            actor,
+            created_at: clock::stamp_now(),
+            deed,
+        };
+        self.pull_mut(of, number).events.push(event);
+    }
+
+    /// Notes the commits of a pull that its timeline does not hold yet.
+    fn note_commits(&mut self, of: Id, number: u64, actor: Id) {
+        let pull = &self.repository(of).pulls[&number];
+        let known = |oid: &Oid| {
+            let mut deeds = pull.events.iter().map(|event| &event.deed);
+            deeds.any(|deed| matches!(deed, Deed::Committed(known) if known == oid))
+        };
+        let mut new = self.pull_commits(of, pull);
+        new.retain(|oid| !known(oid));
+        for oid in new {
+            self.note(of, number, actor, Deed::Committed(oid));
+        }
     }
 
     /// Pulls whose head a push brought into their base are merged, whoever pushed.
@@ -276,32 +335,48 @@ impl World {
         tip: Option<&str>,
         actor: Id,
     ) {
-        for (of, number) in self.open_pulls_from(head_repository, branch) {
-            let Some(tip) = tip else {
-                self.close_pull(of, number, actor);
-                continue;
-            };
+        let Some(tip) = tip else {
+            return self.lose_head(head_repository, branch, actor);
+        };
+        for (of, number) in self.pulls_from(head_repository, branch, PullState::Open) {
             let pull = &self.repository(of).pulls[&number];
             let before = pull.head_sha.clone();
             let base = self.base_tip(of, pull).cloned();
+            let forced = !self.objects(of).contains(tip, &before);
             let pull = self.pull_mut(of, number);
             tip.clone_into(&mut pull.head_sha);
             pull.base_sha = base.unwrap_or_else(|| pull.base_sha.clone());
             pull.updated_at = clock::stamp_now();
             pull.test_merge.started = Some(Instant::now());
+            if forced {
+                self.note(of, number, actor, Deed::ForcePushed(tip.to_owned()));
+            }
+            self.note_commits(of, number, actor);
             let more = json!({"before": before, "after": tip});
             self.emit_pull(of, number, "synchronize", actor, more);
         }
     }
 
-    fn open_pulls_from(&self, head_repository: Id, branch: &str) -> Vec<(Id, u64)> {
+    /// What becomes of pulls whose head branch is removed: the open ones are closed.
+    fn lose_head(&mut self, head_repository: Id, branch: &str, actor: Id) {
+        for state in [PullState::Open, PullState::Closed, PullState::Merged] {
+            for (of, number) in self.pulls_from(head_repository, branch, state) {
+                self.note(of, number, actor, Deed::HeadDeleted);
+                if state == PullState::Open {
+                    self.close_pull(of, number, actor);
+                }
+            }
+        }
+    }
+
+    fn pulls_from(&self, head_repository: Id, branch: &str, state: PullState) -> Vec<(Id, u64)> {
         let network = self.repository(head_repository).network;
         self.repositories
             .values()
             .filter(|one| one.network == network)
             .flat_map(|one| one.pulls.values().map(move |pull| (one.id, pull)))
             .filter(|(_, pull)| {
-                pull.state == PullState::Open
+                pull.state == state
                     && pull.head_repository == Some(head_repository)
                     && pull.head_branch == branch
             })
@@ -315,7 +390,41 @@ impl World {
         pull.state = PullState::Closed;
         pull.closed_at = Some(now.clone());
         pull.updated_at = now;
+        self.note(of, number, actor, Deed::Closed);
         self.emit_pull(of, number, "closed", actor, json!({}));
+    }
+
+    /// Gives a pull another title.
+    pub(in super::super) fn retitle_pull(&mut self, of: Id, number: u64, title: &str, actor: Id) {
+        let pull = self.pull_mut(of, number);
+        let from = std::mem::replace(&mut pull.title, title.to_owned());
+        pull.updated_at = clock::stamp_now();
+        let changes = json!({"changes": {"title": {"from": from}}});
+        let to = title.to_owned();
+        self.note(of, number, actor, Deed::Renamed { from, to });
+        self.emit_pull(of, number, "edited", actor, changes);
+    }
+
+    /// Gives a pull another description.
+    pub(in super::super) fn describe_pull(&mut self, of: Id, number: u64, body: &str, actor: Id) {
+        let pull = self.pull_mut(of, number);
+        let from = std::mem::replace(&mut pull.body, body.to_owned());
+        pull.updated_at = clock::stamp_now();
+        let changes = json!({"changes": {"body": {"from": from}}});
+        self.emit_pull(of, number, "edited", actor, changes);
+    }
+
+    /// Aims a pull at another base branch, which exists.
+    pub(in super::super) fn retarget_pull(&mut self, of: Id, number: u64, base: &str, actor: Id) {
+        let tip = self.repository(of).branches[base].clone();
+        let pull = self.pull_mut(of, number);
+        let before = std::mem::replace(&mut pull.base_branch, base.to_owned());
+        let sha = std::mem::replace(&mut pull.base_sha, tip);
+        pull.updated_at = clock::stamp_now();
+        self.note(of, number, actor, Deed::Retargeted);
+        self.note_commits(of, number, actor);
+        let changes = json!({"changes": {"base": {"ref": {"from": before}, "sha": {"from": sha}}}});
+        self.emit_pull(of, number, "edited", actor, changes);
     }
 
     pub(in super::super) fn reopen_pull(&mut self, of: Id, number: u64, actor: Id) {
@@ -323,6 +432,7 @@ impl World {
         pull.state = PullState::Open;
         pull.closed_at = None;
         pull.updated_at = clock::stamp_now();
+        self.note(of, number, actor, Deed::Reopened);
         self.emit_pull(of, number, "reopened", actor, json!({}));
     }
 

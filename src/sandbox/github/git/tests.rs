@@ -1,4 +1,4 @@
-use super::{Commit, File, Files, MergeConflict, Objects, Oid, Signature};
+use super::{Commit, File, Files, MergeConflict, Objects, Oid, Signature, unified};
 use jiff::Timestamp;
 
 fn write(objects: &mut Objects, files: &[(&str, &str)], parents: &[&Oid]) -> Oid {
@@ -70,4 +70,33 @@ fn edits_of_the_same_line_conflict() {
         objects.merge(&ours, &theirs),
         Err(MergeConflict(vec!["d/f".to_owned()]))
     );
+}
+
+#[test]
+fn a_unified_diff_is_gits() {
+    let lines = |from: usize, to: usize| -> String {
+        (from..=to).map(|line| format!("{line}\n")).collect()
+    };
+    let cases = [
+        ("", "a\nb\n".to_owned(), "@@ -0,0 +1,2 @@\n+a\n+b"),
+        ("a\n", String::new(), "@@ -1 +0,0 @@\n-a"),
+        (
+            "a",
+            "a\n".to_owned(),
+            "@@ -1 +1 @@\n-a\n\\ No newline at end of file\n+a",
+        ),
+        (
+            &lines(1, 20),
+            format!("0\n{}{}", lines(1, 9), lines(11, 20)),
+            "@@ -1,3 +1,4 @@\n+0\n 1\n 2\n 3\n@@ -7,7 +8,6 @@\n 7\n 8\n 9\n-10\n 11\n 12\n 13",
+        ),
+        (
+            &lines(1, 7),
+            format!("{}x\n", lines(2, 7)),
+            "@@ -1,7 +1,7 @@\n-1\n 2\n 3\n 4\n 5\n 6\n 7\n+x",
+        ),
+    ];
+    for (before, after, wanted) in cases {
+        assert_eq!(unified(before, &after), wanted);
+    }
 }

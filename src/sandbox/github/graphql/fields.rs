@@ -5,6 +5,8 @@
     reason = "every field has the same type, though some cannot fail"
 )]
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::super::auth::Caller;
@@ -70,6 +72,13 @@ impl Run<'_, '_> {
             Thing::TreeEntry { .. } => self.tree_entry(on, name),
             Thing::GitActor(who) => self.git_actor(who, name),
             Thing::Pull { repository, number } => self.pull(*repository, *number, name, arguments),
+            Thing::PullCommit {
+                repository,
+                number,
+                oid,
+            } => pull_commit(*repository, *number, oid, name),
+            Thing::CheckSuite(id) => self.check_suite(*id, name, arguments),
+            Thing::CheckRun(id) => self.check_run(*id, name),
             Thing::ChangedFile(value) | Thing::RateLimit(value) => leaf(value[name].clone()),
             Thing::Comment(id) => self.comment(*id, name),
             Thing::Connection(connection) => Ok(connection.field(name)),
@@ -237,6 +246,7 @@ impl Run<'_, '_> {
             | Node::CheckSuite(_)
             | Node::CheckRun(_)
             | Node::App(_)
+            | Node::Event { .. }
             | Node::Installation(_) => None,
         }
     }
@@ -656,6 +666,7 @@ impl Run<'_, '_> {
                     .collect();
                 connection::page(("PullRequestConnection", "PullRequestEdge"), all, arguments)
             }
+            "checkSuites" => self.check_suites(repository, oid, arguments),
             _ => self.git_object(repository, ObjectKind::Commit, oid, name),
         }
     }
@@ -837,6 +848,19 @@ impl Run<'_, '_> {
             })),
             "changedFiles" => leaf(world.pull_changes(of, pull).len()),
             "files" => self.changed_files(of, number, arguments),
+            "commits" => {
+                let commit = |oid| Thing::PullCommit {
+                    repository: of,
+                    number,
+                    oid,
+                };
+                let commits = world.pull_commits(of, pull).into_iter().map(commit);
+                connection::page(
+                    ("PullRequestCommitConnection", "PullRequestCommitEdge"),
+                    numbered(commits),
+                    arguments,
+                )
+            }
             "comments" => {
                 let all = world
                     .comments_on(of, number)
@@ -880,6 +904,77 @@ impl Run<'_, '_> {
         )
     }
 
+    // ── checks ──
+
+    fn check_suites(&self, repository: Id, oid: &Oid, arguments: &Arguments) -> Resolved {
+        self.need(repository, "checks=read")?;
+        let filter = arguments.get("filterBy").unwrap_or(&Value::Null);
+        let suites = self.call.world.check_suites.values();
+        let all = suites
+            .filter(|one| one.repository == repository && one.head_sha == *oid)
+            .filter(|one| filter["appId"].as_u64().is_none_or(|app| one.app == app))
+            .map(|one| linked(one.id, Thing::CheckSuite(one.id)))
+            .collect();
+        connection::page(("CheckSuiteConnection", "CheckSuiteEdge"), all, arguments)
+    }
+
+    fn check_suite(&self, id: Id, name: &str, arguments: &Arguments) -> Resolved {
+        let suite = &self.call.world.check_suites[&id];
+        let (repository, oid) = (suite.repository, suite.head_sha.clone());
+        match name {
+            "id" => leaf(Node::CheckSuite(id).id()),
+            "databaseId" => leaf(id),
+            "createdAt" => leaf(suite.created_at.clone()),
+            "repository" => one(Some(Thing::Repository(repository))),
+            "commit" => one(Some(Thing::Commit { repository, oid })),
+            "checkRuns" => self.check_runs(id, arguments),
+            _ => Ok(Out::Null),
+        }
+    }
+
+    fn check_runs(&self, suite: Id, arguments: &Arguments) -> Resolved {
+        let filter = arguments.get("filterBy").unwrap_or(&Value::Null);
+        let runs = self.call.world.check_runs.values();
+        let mut runs: Vec<_> = runs
+            .filter(|run| run.suite == suite)
+            .filter(|run| filter["appId"].as_u64().is_none_or(|app| run.app == app))
+            .filter(|run| {
+                filter["checkName"]
+                    .as_str()
+                    .is_none_or(|name| run.name == name)
+            })
+            .collect();
+        if filter["checkType"] == "LATEST" {
+            let latest: BTreeMap<_, _> = runs.iter().map(|run| (&run.name, run.id)).collect();
+            runs.retain(|run| latest[&run.name] == run.id);
+        }
+        let all = runs
+            .iter()
+            .map(|run| linked(run.id, Thing::CheckRun(run.id)));
+        let all = all.collect();
+        connection::page(("CheckRunConnection", "CheckRunEdge"), all, arguments)
+    }
+
+    fn check_run(&self, id: Id, name: &str) -> Resolved {
+        let run = &self.call.world.check_runs[&id];
+        match name {
+            "id" => leaf(Node::CheckRun(id).id()),
+            "databaseId" => leaf(id),
+            "name" => leaf(run.name.clone()),
+            "externalId" => leaf(run.external_id.clone()),
+            "status" => leaf(run.status.to_uppercase()),
+            "conclusion" => leaf(run.conclusion.as_ref().map(|word| word.to_uppercase())),
+            "title" => leaf(run.title.clone()),
+            "summary" => leaf(run.summary.clone()),
+            "text" => leaf(run.text.clone()),
+            "startedAt" => leaf(run.started_at.clone()),
+            "completedAt" => leaf(run.completed_at.clone()),
+            "repository" => one(Some(Thing::Repository(run.repository))),
+            "checkSuite" => one(Some(Thing::CheckSuite(run.suite))),
+            _ => Ok(Out::Null),
+        }
+    }
+
     fn comment(&self, id: Id, name: &str) -> Resolved {
         let world = &self.call.world;
         let comment = &world.comments[&id];
@@ -901,6 +996,15 @@ impl Run<'_, '_> {
             )),
             _ => Ok(Out::Null),
         }
+    }
+}
+
+fn pull_commit(repository: Id, number: u64, oid: &Oid, name: &str) -> Resolved {
+    let oid = oid.clone();
+    match name {
+        "commit" => one(Some(Thing::Commit { repository, oid })),
+        "pullRequest" => one(Some(Thing::Pull { repository, number })),
+        _ => Ok(Out::Null),
     }
 }
 

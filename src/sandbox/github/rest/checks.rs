@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::super::answer::{Answer, Refusal, Reply};
 use super::super::call::Call;
 use super::super::clock;
-use super::super::model::{CheckRun, Id};
+use super::super::model::{CheckRun, Id, Permission};
 use super::super::view;
 
 /// Annotations in one request.
@@ -252,6 +252,21 @@ fn check_annotations(annotations: &[Value]) -> Result<(), Refusal> {
         }
     }
     Ok(())
+}
+
+/// Asks the App for the check once more.
+pub(super) fn rerequest(call: &mut Call<'_>) -> Answer {
+    let id = find(call)?;
+    let actor = call.actor();
+    let person = call.caller.app(call.world).is_none();
+    if person && call.world.access_of(actor, call.repository()) < Some(Permission::Push) {
+        return Err(Refusal::new(
+            403,
+            "Must have write access to the repository.",
+        ));
+    }
+    call.world.emit_run(id, "rerequested", actor);
+    Ok(Reply::created(Value::Object(serde_json::Map::new())))
 }
 
 fn commit(call: &Call<'_>) -> Result<String, Refusal> {

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::super::actions::Edits;
+use super::super::actions::{Blocked, Edits};
 use super::super::answer::{Answer, Refusal, Reply};
 use super::super::call::Call;
 use super::super::git::{Entry, Oid};
@@ -184,7 +184,13 @@ fn push_allowed(call: &Call<'_>, change: &Change) -> Result<(), Refusal> {
     if person && access < Some(Permission::Push) {
         return Err(Refusal::not_found());
     }
-    Ok(())
+    let what = match change.before {
+        Some(_) => "update",
+        None => "create",
+    };
+    call.world
+        .may_push(change.repository, &change.branch, None, actor)
+        .map_err(|Blocked(why)| Refusal::new(409, format!("Could not {what} file: {why}")))
 }
 
 /// `PUT …/contents/{path}`: the first one in an empty repository makes its branch.

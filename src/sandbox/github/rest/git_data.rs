@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use super::super::actions::Blocked;
 use super::super::answer::{Answer, Refusal, Reply};
 use super::super::call::Call;
 use super::super::git::{Commit, Entry, File, Files, Oid};
@@ -129,7 +130,8 @@ pub(super) fn branches(call: &mut Call<'_>) -> Answer {
             call.world.root,
             call.world.full_name(repository)
         );
-        json!({"name": name, "commit": {"sha": oid, "url": url}, "protected": false})
+        let protected = call.world.protection(repository, name).is_some();
+        json!({"name": name, "commit": {"sha": oid, "url": url}, "protected": protected})
     })
 }
 
@@ -140,15 +142,13 @@ pub(super) fn branch(call: &mut Call<'_>) -> Answer {
     let oid = oid.ok_or_else(|| Refusal::new(404, "Branch not found"))?;
     let full_name = call.world.full_name(repository);
     let own = format!("{}/repos/{full_name}/branches/{name}", call.world.root);
+    let protection = call.world.protection(repository, name);
     Ok(Reply::ok(json!({
         "name": name,
         "commit": view::commit(call.world, repository, oid),
         "_links": {"self": own, "html": format!("{}/{full_name}/tree/{name}", view::WEB)},
-        "protected": false,
-        "protection": {
-            "enabled": false,
-            "required_status_checks": {"enforcement_level": "off", "contexts": [], "checks": []},
-        },
+        "protected": protection.is_some(),
+        "protection": view::protection_in_branch(protection),
         "protection_url": format!("{own}/protection"),
     })))
 }
@@ -238,6 +238,12 @@ pub(super) fn move_reference(call: &mut Call<'_>) -> Answer {
         return Err(Refusal::unprocessable("Update is not a fast forward"));
     }
     let actor = call.actor();
+    let allowed = if forward {
+        call.world.may_push(repository, &branch, Some(&oid), actor)
+    } else {
+        call.world.may_rewrite(repository, &branch, actor)
+    };
+    allowed.map_err(|Blocked(why)| Refusal::unprocessable(why))?;
     call.world.push(repository, actor, &branch, Some(&oid));
     Ok(Reply::ok(view::git_reference(
         call.world, repository, &reference, &oid,
@@ -256,6 +262,9 @@ pub(super) fn delete_reference(call: &mut Call<'_>) -> Answer {
         return Err(Refusal::unprocessable("Reference does not exist"));
     }
     let actor = call.actor();
+    call.world
+        .may_rewrite(repository, &branch, actor)
+        .map_err(|Blocked(why)| Refusal::unprocessable(why))?;
     call.world.push(repository, actor, &branch, None);
     Ok(Reply::no_content())
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::git::{PathChange, change_hunks};
+use super::super::git::{File, PathChange, change_hunks, unified};
 use super::super::model::{CheckRun, CheckSuite, Comment, Id, Pull, PullState, Reaction, World};
 use super::super::node_id::Node;
 use super::{WEB, account, app, extend, repository, simple_commit};
@@ -112,11 +112,7 @@ pub(in super::super) fn pull(world: &World, of: Id, pull: &Pull) -> Value {
     });
     let comments = world.comments_on(of, pull.number).count();
     let mut shown = pull_simple(world, of, pull);
-    let state = match (pull.state, mergeable) {
-        (PullState::Open, Some(true)) => "clean",
-        (PullState::Open, Some(false)) => "dirty",
-        _ => "unknown",
-    };
+    let state = mergeable_state(world, of, pull, mergeable);
     extend(
         &mut shown,
         json!({
@@ -135,6 +131,19 @@ pub(in super::super) fn pull(world: &World, of: Id, pull: &Pull) -> Value {
         }),
     );
     shown
+}
+
+fn mergeable_state(world: &World, of: Id, pull: &Pull, mergeable: Option<bool>) -> &'static str {
+    match (pull.state, mergeable) {
+        (PullState::Closed | PullState::Merged, _) | (_, None) => "unknown",
+        (PullState::Open, Some(false)) => "dirty",
+        (PullState::Open, Some(true)) if pull.draft => "draft",
+        (PullState::Open, Some(true)) if world.is_behind(of, pull) => "behind",
+        (PullState::Open, Some(true)) => match world.meets_protection(of, pull) {
+            Ok(()) => "clean",
+            Err(_) => "blocked",
+        },
+    }
 }
 
 /// The form in a check's `pull_requests`.
@@ -156,7 +165,7 @@ fn pull_minimal(world: &World, of: Id, pull: &Pull) -> Value {
 }
 
 fn line_counts(world: &World, of: Id, change: &PathChange) -> (usize, usize) {
-    let text = |side: &Option<super::super::git::File>| {
+    let text = |side: &Option<File>| {
         side.as_ref()
             .and_then(|file| world.objects(of).blob(&file.blob))
             .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
@@ -180,7 +189,7 @@ pub(in super::super) fn diff_entry(world: &World, of: Id, sha: &str, change: &Pa
     };
     let path = &change.path;
     let web = format!("{WEB}/{}", world.full_name(of));
-    json!({
+    let mut shown = json!({
         "sha": change.after.as_ref().or(change.before.as_ref()).map(|file| &file.blob),
         "filename": path,
         "status": status,
@@ -190,7 +199,22 @@ pub(in super::super) fn diff_entry(world: &World, of: Id, sha: &str, change: &Pa
         "blob_url": format!("{web}/blob/{sha}/{path}"),
         "raw_url": format!("{web}/raw/{sha}/{path}"),
         "contents_url": format!("{}/contents/{path}?ref={sha}", address(world, of)),
-    })
+    });
+    if let Some(patch) = patch(world, of, change) {
+        shown["patch"] = json!(patch);
+    }
+    shown
+}
+
+/// The change as a unified diff without its head; none where a side is no text.
+fn patch(world: &World, of: Id, change: &PathChange) -> Option<String> {
+    let text = |side: &Option<File>| {
+        let blob = side.as_ref().map_or(Some([].as_slice()), |file| {
+            world.objects(of).blob(&file.blob)
+        })?;
+        String::from_utf8(blob.to_vec()).ok()
+    };
+    Some(unified(&text(&change.before)?, &text(&change.after)?))
 }
 
 /// A pull seen as an issue, as `issue_comment` shows it.
