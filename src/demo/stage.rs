@@ -227,6 +227,9 @@ impl Cluster {
         if self.has_flux().await? {
             return Ok(None);
         }
+        if let Some(embedded) = &self.embedded {
+            embedded.server.apply_yaml(flux::INSTALLED);
+        }
         let token = github.personal_token(YOU);
         let settings = flux::Settings::new(self.config.clone(), github.url(), &token);
         Ok(Some(Flux::start(settings).context("start Flux")?))

@@ -35,6 +35,9 @@ use cluster::Cluster;
 use origin::Origin;
 use queue::Queue;
 
+/// What a cluster shows of a Flux that is locked down: its namespace and the Deployments of its controllers.
+pub const INSTALLED: &str = include_str!("flux/installed.yaml");
+
 /// How many objects are looked after at the same time.
 const WORKERS: usize = 8;
 
