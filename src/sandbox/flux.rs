@@ -184,11 +184,6 @@ impl Flux {
         }
     }
 
-    /// Looks at everything now.
-    pub fn look_everywhere(&self) {
-        self.shared.queue.hurry();
-    }
-
     /// Returns once nothing is under way or due. What the cluster has not told yet is not waited for.
     pub async fn idle(&self) {
         self.shared.queue.idle().await;

@@ -1,13 +1,13 @@
 //! A Kubernetes API in memory: start it, furnish it, look at what became of it.
 //!
 //! ```text
-//! kubernetes.rs    the handle: start, furnish, look, faults, log
+//! kubernetes.rs    the handle: start, furnish, look, log
 //!   server.rs        HTTP in and out     call.rs   one request      path.rs  what a path names
 //!   verbs.rs         create, change, apply, delete                  rules.rs what is particular to a kind
 //!   store.rs         all objects         object.rs how one is kept  kinds.rs which kinds there are
 //!   ownership.rs     who set which field fields.rs sets of fields   schema.rs what an object may hold
 //!   reviews.rs       who may do what
-//!   list.rs watch.rs discovery.rs table.rs selector.rs status.rs names.rs faults.rs log.rs clock.rs
+//!   list.rs watch.rs discovery.rs table.rs selector.rs status.rs names.rs log.rs clock.rs
 //! ```
 //!
 //! Left out on purpose: of a built-in kind only the fields that `kinds/builtin.rs` names are known, so unknown fields and
@@ -16,7 +16,6 @@
 //! effect; nobody is asked who they are, and nothing is forbidden to them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -26,7 +25,6 @@ use tokio::task::JoinHandle;
 mod call;
 mod clock;
 mod discovery;
-mod faults;
 mod fields;
 mod kinds;
 mod list;
@@ -46,11 +44,9 @@ mod table;
 mod verbs;
 mod watch;
 
-pub use faults::Fault;
 pub use log::{Mark, Request};
 
 use server::Hub;
-use store::Reading;
 use verbs::{Order, Patch};
 
 /// Who furnishes.
@@ -198,23 +194,7 @@ impl Kubernetes {
         Some(found.full(&resource))
     }
 
-    /// All objects of a kind.
-    pub fn objects(&self, api_version: &str, kind: &str) -> Vec<Value> {
-        let state = self.hub.lock();
-        let Some(resource) = state.store.kinds.of_object(api_version, kind) else {
-            return Vec::new();
-        };
-        let page = state.store.list(&resource, &Reading::default());
-        let items = page.expect("the present is never too old").items;
-        items.iter().map(|item| item.full(&resource)).collect()
-    }
-
-    /// How many objects there are, and how much memory they take, in bytes, about.
-    pub fn weight(&self) -> (usize, usize) {
-        self.hub.lock().store.weight()
-    }
-
-    // ── log, faults, speed ──
+    // ── log ──
 
     pub fn mark(&self) -> Mark {
         self.hub.lock().log.mark()
@@ -227,30 +207,6 @@ impl Kubernetes {
     /// Requests that the sandbox does not know and a real cluster may; a test should end with none.
     pub fn unknown_requests(&self) -> Vec<String> {
         self.hub.lock().log.unknown_requests()
-    }
-
-    /// Lets something go wrong.
-    pub fn fault(&self, fault: Fault) {
-        self.hub.lock().faults.add(fault);
-    }
-
-    pub fn clear_faults(&self) {
-        self.hub.lock().faults.clear();
-    }
-
-    /// How many faults have not happened to the full yet.
-    pub fn waiting_faults(&self) -> usize {
-        self.hub.lock().faults.waiting()
-    }
-
-    /// How long every request takes at least.
-    pub fn set_latency(&self, latency: Duration) {
-        self.hub.lock().latency = latency;
-    }
-
-    /// How long a namespace is ending at least (200 ms unless told otherwise).
-    pub fn set_ending(&self, ending: Duration) {
-        self.hub.lock().ending = ending;
     }
 }
 

@@ -78,18 +78,6 @@ impl Queue {
         });
     }
 
-    /// Everything is due now, sources first.
-    pub(super) fn hurry(&self) {
-        let now = Instant::now();
-        self.change(|state| {
-            let keys: Vec<Key> = state.due.keys().cloned().collect();
-            for key in keys {
-                state.set(&key, now);
-            }
-            state.again = state.under_way.clone();
-        });
-    }
-
     /// The next object, once it is due; it is under way from here on.
     pub(super) async fn next(&self) -> Key {
         let mut changes = self.changes.subscribe();

@@ -149,11 +149,6 @@ impl Stored {
         }
         into.push_str(&self.body[seam..]);
     }
-
-    /// What is kept of it in memory, in bytes, about.
-    pub(super) fn weight(&self) -> usize {
-        size_of::<Self>() + self.body.len() + self.labels.len() * 32 + self.managed.len() * 16
-    }
 }
 
 impl Managed {

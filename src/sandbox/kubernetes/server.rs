@@ -1,4 +1,4 @@
-//! The HTTP side: takes a request in, notes it, lets faults happen, answers.
+//! The HTTP side: takes a request in, notes it, answers.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,6 @@ use tokio::sync::watch;
 
 use super::call::Call;
 use super::clock;
-use super::faults::Faults;
 use super::log::Log;
 use super::status::Refusal;
 use super::store::Store;
@@ -22,14 +21,14 @@ use super::verbs::release;
 /// The largest request body, in bytes.
 const LARGEST_BODY: usize = 3 * 1024 * 1024;
 
+/// How long a namespace is ending at least.
+const ENDING: Duration = Duration::from_millis(200);
+
 /// Everything behind the lock.
 #[derive(Debug)]
 pub(super) struct Shelf {
     pub(super) store: Store,
     pub(super) log: Log,
-    pub(super) faults: Faults,
-    pub(super) latency: Duration,
-    pub(super) ending: Duration,
 }
 
 /// What the handle and the server share.
@@ -54,9 +53,6 @@ impl Hub {
             state: Mutex::new(Shelf {
                 store: Store::new(),
                 log: Log::default(),
-                faults: Faults::default(),
-                latency: Duration::ZERO,
-                ending: Duration::from_millis(200),
             }),
             revision: watch::Sender::new(0),
             is_stopped: AtomicBool::new(false),
@@ -99,8 +95,7 @@ impl Hub {
     pub(super) async fn tend_for_ever(&self) {
         let mut changes = self.revision.subscribe();
         while changes.changed().await.is_ok() {
-            let pause = self.lock().ending;
-            tokio::time::sleep(pause).await;
+            tokio::time::sleep(ENDING).await;
             self.with(|store| release(store, clock::now()));
         }
     }
@@ -113,17 +108,9 @@ pub(super) async fn answer(State(hub): State<Arc<Hub>>, request: Request) -> Res
         .uri
         .path_and_query()
         .map_or("/", |whole| whole.as_str());
-    let (number, fault, latency) = {
-        let mut state = hub.lock();
-        let agent = text(&parts.headers, header::USER_AGENT.as_str());
-        let number = state.log.arrived(parts.method.as_str(), asked, agent);
-        let fault = state.faults.take(parts.method.as_str(), parts.uri.path());
-        (number, fault, state.latency)
-    };
+    let agent = text(&parts.headers, header::USER_AGENT.as_str());
+    let number = hub.lock().log.arrived(parts.method.as_str(), asked, agent);
     let body = to_bytes(body, LARGEST_BODY).await.unwrap_or_default();
-    if !latency.is_zero() {
-        tokio::time::sleep(latency).await;
-    }
     let query = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri);
     let call = Call {
         hub: &hub,
@@ -132,14 +119,10 @@ pub(super) async fn answer(State(hub): State<Arc<Hub>>, request: Request) -> Res
         query: query.map(|Query(query)| query).unwrap_or_default(),
         accept: text(&parts.headers, header::ACCEPT.as_str()),
         content_type: text(&parts.headers, header::CONTENT_TYPE.as_str()),
-        user_agent: text(&parts.headers, header::USER_AGENT.as_str()),
+        user_agent: agent,
         body: &body,
     };
-    let answer = match fault {
-        Some(refusal) => Err(refusal),
-        None => call.answer(),
-    };
-    let response = build(answer.unwrap_or_else(std::convert::Into::into));
+    let response = build(call.answer().unwrap_or_else(std::convert::Into::into));
     hub.lock().log.answered(number, response.status().as_u16());
     response
 }

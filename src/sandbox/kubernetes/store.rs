@@ -167,17 +167,6 @@ impl Store {
         }
     }
 
-    /// Objects and the memory that they take, in bytes, about.
-    pub(super) fn weight(&self) -> (usize, usize) {
-        let stored = self
-            .shelves
-            .values()
-            .flat_map(|shelf| shelf.objects.values());
-        stored.fold((0, 0), |(count, bytes), stored| {
-            (count + 1, bytes + stored.weight())
-        })
-    }
-
     fn word(&mut self, text: &str) -> Arc<str> {
         if let Some(known) = self.words.get(text) {
             return Arc::clone(known);
