@@ -152,9 +152,7 @@ async fn a_merge_is_followed_from_created_to_live() {
     let Some(mut world) = World::without_flux("tenants: []\n").await else {
         return;
     };
-    let (number, head) = world.pull("add", &tenants(&["a", "b"]));
-    world.check(&head, "tenantry/plan").await;
-    let merged = world.merge(number);
+    let (number, merged) = world.merged("add", &tenants(&["a", "b"])).await;
     comment_with(&world, number, "### Applied: 2 tenants added · 0 of 2 live").await;
     let (a, b) = (
         Flux {
@@ -214,9 +212,7 @@ async fn what_flux_says_is_told_within_seconds_and_the_recovery_edits_comment_an
     let Some(world) = World::without_flux("tenants: []\n").await else {
         return;
     };
-    let (number, head) = world.pull("add", &tenants(&["a"]));
-    world.check(&head, "tenantry/plan").await;
-    let merged = world.merge(number);
+    let (number, merged) = world.merged("add", &tenants(&["a"])).await;
     comment_with(&world, number, "0 of 1 live").await;
     let flux = Flux {
         world: &world,
@@ -286,9 +282,7 @@ async fn each_thing_that_goes_wrong_stands_in_the_comment_with_what_to_do() {
     let Some(world) = World::without_flux("tenants: []\n").await else {
         return;
     };
-    let (number, head) = world.pull("add", &tenants(&["a"]));
-    world.check(&head, "tenantry/plan").await;
-    let merged = world.merge(number);
+    let (number, merged) = world.merged("add", &tenants(&["a"])).await;
     comment_with(&world, number, "0 of 1 live").await;
     let flux = Flux {
         world: &world,
@@ -344,9 +338,7 @@ async fn what_flux_tries_again_is_told_and_the_check_waits() {
     let Some(world) = World::without_flux("tenants: []\n").await else {
         return;
     };
-    let (number, head) = world.pull("add", &tenants(&["a"]));
-    world.check(&head, "tenantry/plan").await;
-    let merged = world.merge(number);
+    let (number, merged) = world.merged("add", &tenants(&["a"])).await;
     comment_with(&world, number, "0 of 1 live").await;
     let flux = Flux {
         world: &world,
@@ -415,9 +407,7 @@ async fn what_flux_gives_up_ends_the_check_at_once_and_the_next_merge_mends_it()
         // Both of Flux's objects are others with each merge.
         let changed = format!("- name: a%\n  sync: {{interval: {minutes}m}}");
         let file = tenants(&["a"]).replace("- name: a%", &changed);
-        let (number, head) = world.pull(&reason.to_lowercase(), &file);
-        world.check(&head, "tenantry/plan").await;
-        let merged = world.merge(number);
+        let (number, merged) = world.merged(&reason.to_lowercase(), &file).await;
         let written = |run: &CheckRun| {
             run.title
                 .as_deref()
@@ -459,9 +449,7 @@ async fn a_word_of_before_is_not_live() {
     let Some(world) = World::without_flux("tenants: []\n").await else {
         return;
     };
-    let (number, head) = world.pull("add", &tenants(&["a"]));
-    world.check(&head, "tenantry/plan").await;
-    world.merge(number);
+    let (number, _) = world.merged("add", &tenants(&["a"])).await;
     comment_with(&world, number, "0 of 1 live").await;
     let flux = Flux {
         world: &world,
@@ -472,9 +460,7 @@ async fn a_word_of_before_is_not_live() {
     comment_with(&world, number, "### Live: 1 tenant added").await;
     // The Kustomization is another one now, and what stands there is true of the one before.
     let slower = tenants(&["a"]).replace("- name: a%", "- name: a%\n  sync: {timeout: 4m}");
-    let (second, head) = world.pull("slower", &slower);
-    world.check(&head, "tenantry/plan").await;
-    let merged = world.merge(second);
+    let (second, merged) = world.merged("slower", &slower).await;
     comment_with(&world, second, "0 of 1 live").await;
     world.settled().await;
     let check = world.newest(&merged, "tenantry/apply").expect("a check");
@@ -503,9 +489,7 @@ async fn at_the_deadline_the_check_ends_and_meanwhile_nothing_else_waits() {
     };
     world.live_deadline = Duration::from_secs(3);
     world.restart().await;
-    let (number, head) = world.pull("add", &tenants(&["a"]));
-    world.check(&head, "tenantry/plan").await;
-    let merged = world.merge(number);
+    let (number, merged) = world.merged("add", &tenants(&["a"])).await;
     comment_with(&world, number, "0 of 1 live").await;
     let check = world.newest(&merged, "tenantry/apply").expect("a check");
     assert_eq!(check.conclusion, None, "{check:#?}");
@@ -554,9 +538,7 @@ async fn after_a_restart_following_goes_on() {
     let Some(mut world) = World::without_flux("tenants: []\n").await else {
         return;
     };
-    let (number, head) = world.pull("add", &tenants(&["a"]));
-    world.check(&head, "tenantry/plan").await;
-    let merged = world.merge(number);
+    let (number, merged) = world.merged("add", &tenants(&["a"])).await;
     comment_with(&world, number, "0 of 1 live").await;
     Flux {
         world: &world,
@@ -565,9 +547,7 @@ async fn after_a_restart_following_goes_on() {
     .fetches();
     world.settled().await;
     // Another merge meanwhile: the one that is followed is not the newest.
-    let (second, head) = world.pull("more", &tenants(&["a", "b"]));
-    world.check(&head, "tenantry/plan").await;
-    let newer = world.merge(second);
+    let (second, newer) = world.merged("more", &tenants(&["a", "b"])).await;
     comment_with(&world, second, "0 of 1 live").await;
     world.crash();
     let before = world.comment(number).unwrap_or_default();
@@ -612,14 +592,10 @@ async fn the_newest_merge_that_touches_a_tenant_follows_it() {
     let Some(world) = World::without_flux("tenants: []\n").await else {
         return;
     };
-    let (first, head) = world.pull("add", &tenants(&["a"]));
-    world.check(&head, "tenantry/plan").await;
-    let older = world.merge(first);
+    let (first, older) = world.merged("add", &tenants(&["a"])).await;
     comment_with(&world, first, "0 of 1 live").await;
     let described = tenants(&["a"]).replace("- name: a%", "- name: a%\n  description: Ours");
-    let (second, head) = world.pull("describe", &described);
-    world.check(&head, "tenantry/plan").await;
-    let newer = world.merge(second);
+    let (second, newer) = world.merged("describe", &described).await;
     let check = world.check(&older, "tenantry/apply").await;
     assert!(is_concluded(&check, "neutral"), "{check:#?}");
     let told = format!(
@@ -827,9 +803,7 @@ async fn a_tenant_whose_account_can_leave_its_room_is_not_live() {
         "--clusterrole=peeping%",
         account,
     ]);
-    let (number, head) = world.pull("add", &tenants(&["a"]));
-    world.check(&head, "tenantry/plan").await;
-    let merged = world.merge(number);
+    let (number, merged) = world.merged("add", &tenants(&["a"])).await;
     let check = world.check(&merged, "tenantry/apply").await;
     assert!(is_concluded(&check, "failure"), "{check:#?}");
     let comment = world.comment(number).unwrap_or_default();
@@ -885,9 +859,7 @@ async fn a_second_replica_agrees_on_what_is_live() {
         "one asks Flux, and each tells: {writes:#?}"
     );
 
-    let (number, head) = world.pull("add", &tenants(&["a", "b"]));
-    world.check(&head, "tenantry/plan").await;
-    let merged = world.merge(number);
+    let (number, merged) = world.merged("add", &tenants(&["a", "b"])).await;
     let check = world.check(&merged, "tenantry/apply").await;
     assert!(is_concluded(&check, "success"), "{check:#?}");
     comment_with(&world, number, "### Live: 1 tenant added").await;

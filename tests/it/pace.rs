@@ -98,9 +98,7 @@ async fn an_onboarding_goes_at_githubs_pace_and_says_how_far_it_is() {
         return;
     };
     let mark = world.github.mark();
-    let (number, head) = world.pull("add", &tenants(30));
-    world.check(&head, "tenantry/plan").await;
-    let merged = world.merge(number);
+    let (number, merged) = world.merged("add", &tenants(30)).await;
     let begun = until_told(&world, &merged, |title| {
         title.starts_with("Applying: 0 of 30 tenants, done at about ")
     })
@@ -137,9 +135,7 @@ async fn a_pull_request_is_planned_within_seconds_while_many_are_onboarded() {
     let Some(mut world) = world(20, 10).await else {
         return;
     };
-    let (first, head) = world.pull("add", &tenants(30));
-    world.check(&head, "tenantry/plan").await;
-    let merged = world.merge(first);
+    let (_, merged) = world.merged("add", &tenants(30)).await;
     until("a slice", || onboarded(&world, 30) >= 6).await;
     let began = Instant::now();
     let (second, _) = world.pull("more", &tenants(31));
@@ -162,13 +158,9 @@ async fn a_merge_meanwhile_is_taken_up_and_both_hear_the_outcome() {
     let Some(mut world) = world(20, 2).await else {
         return;
     };
-    let (first, head) = world.pull("add", &tenants(18));
-    world.check(&head, "tenantry/plan").await;
-    let merged = world.merge(first);
+    let (first, merged) = world.merged("add", &tenants(18)).await;
     until("a slice", || onboarded(&world, 18) >= 6).await;
-    let (second, head) = world.pull("more", &tenants(20));
-    world.check(&head, "tenantry/plan").await;
-    let newer = world.merge(second);
+    let (second, newer) = world.merged("more", &tenants(20)).await;
     let apply = world.check(&newer, "tenantry/apply").await;
     assert_eq!(apply.conclusion.as_deref(), Some("success"), "{apply:#?}");
     let title = apply.title.unwrap_or_default();
@@ -195,9 +187,7 @@ async fn an_onboarding_that_is_killed_goes_on_in_the_same_check_and_comment() {
         return;
     };
     let mark = world.github.mark();
-    let (number, head) = world.pull("add", &tenants(24));
-    world.check(&head, "tenantry/plan").await;
-    let merged = world.merge(number);
+    let (number, merged) = world.merged("add", &tenants(24)).await;
     let begun = until_told(&world, &merged, |title| title.contains("0 of 24")).await;
     for killed in 1..=2 {
         until("a slice", || onboarded(&world, 24) > 6 * killed).await;
@@ -271,9 +261,7 @@ async fn a_limit_that_is_lower_than_told_refuses_nothing_twice() {
         .set_content_limits(&[(12, Duration::from_secs(2))]);
     world.limits = "20/2s".parse().unwrap();
     world.restart().await;
-    let (number, head) = world.pull("add", &tenants(12));
-    world.check(&head, "tenantry/plan").await;
-    let merged = world.merge(number);
+    let (_, merged) = world.merged("add", &tenants(12)).await;
     let apply = world.check(&merged, "tenantry/apply").await;
     assert_eq!(apply.conclusion.as_deref(), Some("success"), "{apply:#?}");
     assert_eq!(onboarded(&world, 12), 12);
@@ -292,9 +280,7 @@ async fn an_hourly_budget_is_not_overdrawn() {
     world.github.set_rate_window(Duration::from_secs(4));
     world.github.set_rate_limits(50, 50);
     world.start().await;
-    let (number, head) = world.pull("add", &tenants(20));
-    world.check(&head, "tenantry/plan").await;
-    let merged = world.merge(number);
+    let (_, merged) = world.merged("add", &tenants(20)).await;
     let apply = world.check(&merged, "tenantry/apply").await;
     assert_eq!(apply.conclusion.as_deref(), Some("success"), "{apply:#?}");
     assert_eq!(onboarded(&world, 20), 20);

@@ -332,6 +332,13 @@ impl World {
             .merge(&self.control(), number, MergeMethod::Merge)
     }
 
+    /// Merges a pull request of Alice's once it is planned: its number, and the commit on the default branch.
+    pub(crate) async fn merged(&self, branch: &str, file: &str) -> (u64, String) {
+        let (number, head) = self.pull(branch, file);
+        self.check(&head, "tenantry/plan").await;
+        (number, self.merge(number))
+    }
+
     /// The newest check run of this name on a commit, once it is concluded.
     pub(crate) async fn check(&self, commit: &str, name: &str) -> CheckRun {
         self.check_where(commit, name, |run| run.conclusion.is_some())
