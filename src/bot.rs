@@ -25,7 +25,7 @@ use jiff::Timestamp;
 pub use crate::bot::follow::Follow;
 pub use crate::bot::job::{Job, Work};
 
-use crate::bot::control::{Control, KnownHosts};
+use crate::bot::control::{Control, KnownHosts, LastFiles};
 use crate::bot::reporting::{Begun, Comments};
 use crate::bot::slices::Merges;
 use crate::github::{App, GitHub};
@@ -77,6 +77,7 @@ struct Shared {
     comments: Comments,
     known_hosts: KnownHosts,
     follow: Follow,
+    last_files: LastFiles,
     merges: Merges,
 }
 
@@ -117,6 +118,7 @@ impl Bot {
                 comments: Comments::default(),
                 known_hosts: KnownHosts::default(),
                 follow,
+                last_files: LastFiles::default(),
                 merges: Merges::default(),
             }),
         })

@@ -34,7 +34,7 @@ words! {
         Fetched = "fetched",
         /// Flux has applied it, as the tenant's own account.
         Applied = "applied",
-        /// That account can write the tenant's namespaces and nothing else.
+        /// Its accounts can write the tenant's namespaces and nothing else.
         Contained = "contained",
         Live = "live",
     }
@@ -89,12 +89,16 @@ struct Basis {
     generations: [Option<i64>; 2],
 }
 
-/// Whether the tenant's account was found to be within its room.
+/// Whether the tenant's accounts were found to be within their room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Review {
     Pending,
     Contained,
-    Open { message: String },
+    Open {
+        message: String,
+        /// Shows more of it.
+        command: String,
+    },
 }
 
 /// What an apply leaves behind of a tenant for those who follow it.
@@ -267,21 +271,20 @@ fn way(evidence: &Evidence, revision: &str) -> Result<(), (Stage, Word)> {
                 ..Obstacle::waiting(
                     Kind::ServiceAccount,
                     "Reviewing",
-                    "what the tenant's account may do is being looked at".to_owned(),
+                    "what the tenant's accounts may do is being looked at".to_owned(),
                 )
             };
             Err((Stage::Applied, obstacle.into()))
         }
-        Review::Open { message } => {
+        Review::Open { message, command } => {
             let obstacle = Obstacle {
                 nature: Nature::Stuck,
                 by: None,
                 reason: "NotContained".to_owned(),
                 message: message.clone(),
-                help: Some(
-                    "see who bound what with `kubectl auth can-i --list --as`; it is looked at again each minute"
-                        .to_owned(),
-                ),
+                help: Some(format!(
+                    "see what it may do with `{command}`, and take away what lets it; it is looked at again each minute"
+                )),
             };
             Err((Stage::Applied, obstacle.into()))
         }

@@ -18,8 +18,9 @@ use super::{APPLY_CHECK, Bot, Pace, now};
 use crate::flux::REQUESTED_AT;
 use crate::flux::{ControlNamespace, SYNC};
 use crate::github::{Error, Progress, Shown};
+use crate::kubernetes::rights::{Access, Account};
 use crate::kubernetes::watch::Seen;
-use crate::kubernetes::{self, Access, Account, Teller};
+use crate::kubernetes::{self, Teller};
 use crate::live::following::{Applied, Finished, Task, Telling, WATCHED};
 use crate::live::room::Room;
 use crate::live::synced::{CONDITIONS, Condition};
@@ -225,15 +226,14 @@ impl Bot {
         written.is_ok()
     }
 
-    /// Asks the cluster what the tenant's account may do; nothing, where it does not say.
+    /// Asks the cluster what the tenant's accounts may do; nothing, where it does not say.
     async fn review(&self, room: &Room) -> Option<Review> {
         let cluster = self.shared.cluster.reader();
-        let (namespace, name) = room.account();
-        let account = Account {
-            namespace: &namespace,
-            name,
-        };
         let answers = room.questions().into_iter().map(|question| async {
+            let account = Account {
+                namespace: &question.account.namespace,
+                name: question.account.name,
+            };
             let access = Access {
                 verb: question.verb,
                 group: question.group,
@@ -244,9 +244,9 @@ impl Bot {
             Ok::<_, kubernetes::Error>((question, allowed))
         });
         match try_join_all(answers).await {
-            Ok(answers) => Some(room.review(&answers)),
+            Ok(answers) => Some(Room::review(&answers)),
             Err(error) => {
-                tracing::warn!(tenant = %room.tenant, %error, "what the tenant's account may do was not told");
+                tracing::warn!(tenant = %room.tenant, %error, "what the tenant's accounts may do was not told");
                 None
             }
         }

@@ -75,9 +75,10 @@ impl Bot {
             )
         })?;
         let path = &self.shared.setup.tenants_file;
-        let reader = self.reader(control);
-        let text = async { anyhow::Ok(reader.file(&control.repository, path, &tip).await?) };
-        let (round, text) = tokio::try_join!(self.round(control, &tip, wanted), text)?;
+        let (round, text) = tokio::try_join!(
+            self.round(control, &tip, wanted),
+            self.file_at_tip(control, &tip)
+        )?;
         let Some(text) = text else {
             let (missing, file) = ([missing_file(path)], File { path, text: "" });
             self.refuse(&round, &missing, &file, wanted).await?;

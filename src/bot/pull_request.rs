@@ -189,12 +189,11 @@ impl Bot {
         control: &Control,
         commits: Commits<'_>,
     ) -> anyhow::Result<Next<Job>> {
-        let reader = self.reader(control);
-        let path = &self.shared.setup.tenants_file;
         let (before, after) = tokio::try_join!(
-            reader.file(&control.repository, path, commits.base),
-            reader.file(&control.repository, path, commits.result)
+            self.file(control, commits.base),
+            self.file(control, commits.result)
         )?;
+        let path = &self.shared.setup.tenants_file;
         let basis = Basis::file(before.as_deref());
         if before == after {
             let unchanged = Outlook::of(check::untouched_check(path)).from(basis);
@@ -434,6 +433,7 @@ pub(super) fn lines(parsed: &Parsed) -> BTreeMap<TenantName, usize> {
         | Place::Namespace(..)
         | Place::Team(..)
         | Place::Group(..)
+        | Place::ReconcilerRole(_)
         | Place::RoleBinding(..) => None,
     });
     entries.collect()

@@ -30,6 +30,9 @@ const SKIP: &str = "TENANTRY_TEST_SKIP_CLUSTER";
 /// A folder of Flux's own resource definitions, to be used instead of `tests/flux-crds`.
 const FLUX_CRDS: &str = "TENANTRY_TEST_FLUX_CRDS";
 
+/// Groups that have a member who can log in, as a team of an identity provider has.
+const GROUPS: [&str; 2] = ["room-ai-team", "room-billing-team"];
+
 /// Three seconds are usual; a busy machine takes longer.
 const START_DEADLINE: Duration = Duration::from_secs(90);
 
@@ -52,6 +55,7 @@ pub(crate) struct Cluster {
     folder: PathBuf,
     url: String,
     admin_token: String,
+    member_tokens: BTreeMap<&'static str, String>,
     ca_pem: String,
     /// Their guards' open stdin keeps the servers running.
     servers: Vec<Child>,
@@ -96,6 +100,11 @@ impl Cluster {
         &self.admin_token
     }
 
+    /// A bearer token of somebody who is in one of the [`GROUPS`], and in no other group.
+    pub(crate) fn member_token(&self, group: &str) -> &str {
+        &self.member_tokens[group]
+    }
+
     pub(crate) fn ca_pem(&self) -> &str {
         &self.ca_pem
     }
@@ -119,6 +128,14 @@ impl Cluster {
                 .join("kube-apiserver/certificates/apiserver.crt"),
             token,
         )
+    }
+
+    /// The administrator's, in the guise of this user.
+    pub(crate) fn kubeconfig_as(&self, user: &str) -> String {
+        let config = self.kubeconfig_yaml();
+        let mut config: serde_json::Value = serde_json::from_str(&config).expect("it is JSON");
+        config["users"][0]["user"]["as"] = json!(user);
+        config.to_string()
     }
 
     /// A token for a `ServiceAccount` that exists, good for an hour.
@@ -175,6 +192,16 @@ impl Cluster {
         let [etcd_port, peer_port, port] = free_ports()?;
         let admin_token = random_token()?;
         let controller_token = random_token()?;
+        let member_tokens = GROUPS
+            .into_iter()
+            .map(|group| Ok((group, random_token()?)))
+            .collect::<Result<BTreeMap<_, _>>>()?;
+        let mut tokens = format!(
+            "{admin_token},tests,1,\"system:masters\"\n{controller_token},system:kube-controller-manager,2,\"system:masters\"\n"
+        );
+        for (group, token) in &member_tokens {
+            tokens += &format!("{token},member-of-{group},{group},\"{group}\"\n");
+        }
 
         let etcd = server(&assets, &folder, "etcd", |data| {
             Ok(etcd_arguments(&assets, data, etcd_port, peer_port))
@@ -182,12 +209,7 @@ impl Cluster {
         let etcd_url = format!("http://127.0.0.1:{etcd_port}");
         let api_server = server(&assets, &folder, "kube-apiserver", |data| {
             fs::write(data.join("audit-policy.yaml"), AUDIT_POLICY)?;
-            fs::write(
-                data.join("tokens.csv"),
-                format!(
-                    "{admin_token},tests,1,\"system:masters\"\n{controller_token},system:kube-controller-manager,2,\"system:masters\"\n"
-                ),
-            )?;
+            fs::write(data.join("tokens.csv"), tokens)?;
             Ok(api_server_arguments(data, port, &etcd_url))
         })?;
 
@@ -196,6 +218,7 @@ impl Cluster {
             assets,
             folder,
             admin_token,
+            member_tokens,
             ca_pem: String::new(),
             servers: vec![etcd, api_server],
         };
@@ -203,6 +226,7 @@ impl Cluster {
         let controllers = cluster.start_controllers(&controller_token)?;
         cluster.servers.push(controllers);
         cluster.install_flux_kinds()?;
+        cluster.kubectl_checked(&["create", "--filename", "tests/flux-roles.yaml"], "")?;
         cluster.wait("the role `admin` is aggregated", || {
             let rules = cluster.kubectl_checked(
                 &[
@@ -214,10 +238,10 @@ impl Cluster {
                 ],
                 "",
             )?;
-            if rules.contains("rolebindings") {
+            if rules.contains("rolebindings") && rules.contains("kustomize.toolkit.fluxcd.io") {
                 Ok(())
             } else {
-                bail!("it has no rules yet")
+                bail!("it lacks rules yet")
             }
         })?;
         Ok(cluster)

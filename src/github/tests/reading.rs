@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::server::{Answer, Server, ok, status};
-use crate::github::{Error, Mergeable, Seen};
+use crate::github::{BasePermission, Error, Mergeable, Seen};
 use crate::names::{FullName, TeamSlug};
 use crate::object::{Permission, Visibility};
 
@@ -558,6 +558,27 @@ async fn a_forks_branch_is_another_one() {
     let own = reader.open_pulls_of_branch(&control, "add").await.unwrap();
     assert_eq!(own[0].number, 2);
     assert_eq!(own.len(), 1);
+}
+
+#[tokio::test]
+async fn what_an_organisation_does_not_show_is_not_taken_for_nothing() {
+    for (word, base) in [
+        (json!("none"), BasePermission::Nothing),
+        (json!("read"), BasePermission::Is(Permission::Pull)),
+        (json!("write"), BasePermission::Is(Permission::Push)),
+        (json!("admin"), BasePermission::Is(Permission::Admin)),
+        (json!("something new"), BasePermission::NotShown),
+        (Value::Null, BasePermission::NotShown),
+    ] {
+        let said = word.clone();
+        let server = Server::always(move || ok(json!({ "default_repository_permission": said })));
+        let server = server.await;
+        let organization = "acme".parse().unwrap();
+        let settings = server.reader().organization_settings(&organization).await;
+        let settings = settings.unwrap();
+        assert_eq!(settings.base, base, "{word}");
+        assert_eq!(settings.deploy_keys, None);
+    }
 }
 
 #[tokio::test]

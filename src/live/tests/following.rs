@@ -556,6 +556,7 @@ fn an_account_outside_its_room_is_reviewed_again_and_never_live() {
     world.see(Kind::Tenant, &tenant("ai-team"));
     let open = Review::Open {
         message: "it can create namespaces".to_owned(),
+        command: "kubectl".to_owned(),
     };
     let told = world.works(&open);
     assert_eq!(tellings(&told)[0].course.turn, Turn::Stuck);
