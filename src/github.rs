@@ -4,6 +4,7 @@
 //! tell results in one repository, a [`Writer`] makes and changes. Their tokens are as narrow as they are.
 
 mod app;
+mod branches;
 mod checks;
 mod client;
 mod comments;
@@ -26,6 +27,7 @@ mod token;
 mod transport;
 
 pub use app::{Account, AccountKind, App, GitHub, Installation, Settings};
+pub use branches::Tip;
 pub use checks::{Annotation, CheckRun, Conclusion, Level, NewCheck, Output, Progress, Shown};
 pub use comments::Comment;
 pub use error::{Call, Error, InvalidSettings};

@@ -123,8 +123,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<App> {
         queue: queue.clone(),
         follow: follow.clone(),
     };
-    let watching = guards.watch(ready.cluster.reader().clone(), ready.setup.pace.resync);
-    let watching = tokio::spawn(watching);
+    let watching = tokio::spawn(guards.watch(ready.cluster.reader().clone()));
     let work = tokio::spawn(work(ready, engine, receiver, readiness, stopped));
     tracing::info!(%address, %admin_address, "listening");
     Ok(App {

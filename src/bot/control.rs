@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 
 use super::Bot;
-use crate::github::{AccountKind, Reader, Reporter, Writer};
+use crate::github::{AccountKind, Reader, Reporter, Tip, Writer};
 use crate::keys;
 use crate::names::{FullName, Login};
 use crate::observe::Eyes;
@@ -122,18 +122,23 @@ impl Bot {
         Ok(text.map(Arc::from))
     }
 
-    /// The same at the tip of the default branch.
-    pub(super) async fn file_at_tip(
+    /// The tip of the default branch, and the tenants file there.
+    pub(super) async fn tip(
         &self,
         control: &Control,
-        tip: &str,
-    ) -> anyhow::Result<Option<Arc<str>>> {
-        let text = self.file(control, tip).await?;
-        if let Some(text) = &text {
-            let repository = &control.repository;
-            self.shared.last_files.keep(repository, tip, text);
+    ) -> anyhow::Result<(String, Option<Arc<str>>)> {
+        let (repository, branch) = (&control.repository, &control.default_branch);
+        let path = &self.shared.setup.tenants_file;
+        let reader = self.reader(control);
+        let tip = reader.tip_with_file(repository, branch, path).await?;
+        let Some(Tip { commit, file }) = tip else {
+            bail!("the control repo `{repository}` has no commit yet");
+        };
+        let file = file.map(Arc::from);
+        if let Some(text) = &file {
+            self.shared.last_files.keep(repository, &commit, text);
         }
-        Ok(text)
+        Ok((commit, file))
     }
 
     pub(super) async fn control(&self, repository: &FullName) -> anyhow::Result<Control> {

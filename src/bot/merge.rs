@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use jiff::Timestamp;
 
 use crate::apply::{self, Hands};
@@ -64,21 +63,9 @@ impl Bot {
         control: &Control,
         wanted: &Reconcile,
     ) -> anyhow::Result<Next<Job>> {
-        let tip = self
-            .reader(control)
-            .branch_tip(&control.repository, &control.default_branch)
-            .await?;
-        let tip = tip.with_context(|| {
-            format!(
-                "the control repo `{}` has no commit yet",
-                control.repository
-            )
-        })?;
+        let (tip, text) = self.tip(control).await?;
+        let round = self.round(control, &tip, wanted).await?;
         let path = &self.shared.setup.tenants_file;
-        let (round, text) = tokio::try_join!(
-            self.round(control, &tip, wanted),
-            self.file_at_tip(control, &tip)
-        )?;
         let Some(text) = text else {
             let (missing, file) = ([missing_file(path)], File { path, text: "" });
             self.refuse(&round, &missing, &file, wanted).await?;

@@ -132,11 +132,6 @@ struct Ref {
 }
 
 #[derive(Deserialize)]
-struct RefIn {
-    r#ref: Option<Ref>,
-}
-
-#[derive(Deserialize)]
 struct Oid {
     oid: String,
 }
@@ -332,24 +327,6 @@ impl Reader {
             rest = later;
         }
         Ok(found)
-    }
-
-    /// The commit a branch points to; none if there is no such branch, an error if the repository is not to be seen.
-    pub async fn branch_tip(
-        &self,
-        repository: &FullName,
-        branch: &str,
-    ) -> Result<Option<String>, Error> {
-        let text = include_str!("queries/branch_tip.graphql");
-        let variables = json!({
-            "owner": repository.owner,
-            "name": repository.name,
-            "ref": format!("refs/heads/{branch}"),
-        });
-        let query = Query::new("BranchTip", text, variables);
-        let data: Data<RefIn> = self.client.query(&query).await?.complete()?;
-        let target = data.repository.r#ref.and_then(|branch| branch.target);
-        Ok(target.map(|commit| commit.oid))
     }
 }
 

@@ -62,7 +62,7 @@ pub fn plan_check(plan: &Plan) -> CheckText {
     };
     summary.push_str(" Removals are shown and not done yet.\n\n");
     summary.push_str(&lockdown::section(&plan.lockdown));
-    summary.push_str(&notes::section(&plan.notes));
+    summary.insert_str(0, &notes::section(&plan.notes));
     CheckText {
         conclusion,
         title: capitalized(&headline::of_plan_within(plan, LONGEST_TITLE)),

@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use crate::kubernetes::Reader;
 
+/// Between two looks: what is missing is seldom put right, and seldom taken away.
+const INTERVAL: Duration = Duration::from_hours(1);
+
 /// What was found last; cheap to clone.
 #[derive(Clone, Default)]
 pub(super) struct Guards(Arc<Mutex<Option<String>>>);
 
 impl Guards {
-    /// Looks now and each time the interval has passed, and logs what has changed.
-    pub(super) async fn watch(self, cluster: Reader, interval: Duration) {
+    /// Looks now and each hour, and logs what has changed.
+    pub(super) async fn watch(self, cluster: Reader) {
         loop {
             let note = note(&cluster).await;
             let before = self.replace(note.clone());
@@ -20,7 +23,7 @@ impl Guards {
                 (Some(_), None) => tracing::info!("the cluster enforces every admission policy"),
                 (None | Some(_), None | Some(_)) => {}
             }
-            tokio::time::sleep(interval).await;
+            tokio::time::sleep(INTERVAL).await;
         }
     }
 

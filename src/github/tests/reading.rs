@@ -611,3 +611,54 @@ async fn an_open_pull_request_comes_with_the_newest_check_on_its_head() {
     assert_eq!(concluded, [Some("basis"), None, None, None]);
     assert_eq!(server.asked()[0].body["variables"]["app"], 12);
 }
+
+/// The answer to a question for the tip and a file: `blob` is what GitHub says of its content.
+fn tip(blob: &Value) -> Value {
+    let target = json!({ "oid": "c0ffee", "file": { "object": blob } });
+    json!({ "data": { "repository": { "ref": { "target": target } } } })
+}
+
+#[tokio::test]
+async fn the_head_of_a_branch_comes_with_a_file() {
+    for (answer, file) in [
+        (
+            tip(&json!({ "byteSize": 3, "isTruncated": false, "text": "a\u{e9}" })),
+            Some("a\u{e9}"),
+        ),
+        (
+            json!({ "data": { "repository": { "ref": { "target": { "oid": "c0ffee", "file": null } } } } }),
+            None,
+        ),
+    ] {
+        let server = Server::always(move || ok(answer.clone())).await;
+        let reader = server.reader();
+        let repository = name("acme/x");
+        let tip = reader.tip_with_file(&repository, "main", "tenants.yaml");
+        let tip = tip.await.unwrap().expect("there is a commit");
+        assert_eq!((tip.commit.as_str(), tip.file.as_deref()), ("c0ffee", file));
+        assert_eq!(server.asked().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_whole_is_asked_for_by_itself() {
+    for blob in [
+        json!({ "byteSize": 9, "isTruncated": true, "text": "beginning" }),
+        // What is not UTF-8 is shown as something else.
+        json!({ "byteSize": 1, "isTruncated": false, "text": "\u{fffd}" }),
+        json!({ "byteSize": 9, "isTruncated": false, "text": null }),
+        Value::Null,
+    ] {
+        let server = Server::start(move |asked, _| match asked.path.as_str() {
+            "/graphql" => ok(tip(&blob)),
+            path => ok(json!(path)),
+        });
+        let server = server.await;
+        let reader = server.reader();
+        let repository = name("acme/x");
+        let tip = reader.tip_with_file(&repository, "main", "tenants.yaml");
+        let tip = tip.await.unwrap().expect("there is a commit");
+        let asked = "/repos/acme/x/contents/tenants.yaml?ref=c0ffee";
+        assert_eq!(tip.file.as_deref(), Some(asked));
+    }
+}
