@@ -49,8 +49,8 @@ async fn requests_grow_with_the_change_and_not_with_the_organisation() {
     let (mut app, restart) = operation::restart(&world, Duration::from_secs(5)).await;
     world.settled().await;
     assert!(requests(&restart) <= 15, "{restart:#?}");
-    // A start lists and begins to watch three kinds beside it, and asks once for the admission policies.
-    assert!(restart.kubernetes <= 12 + 6 + 1, "{restart:#?}");
+    // A start lists and begins to watch three kinds beside it, and looks once for the admission policies and their bindings.
+    assert!(restart.kubernetes <= 12 + 6 + 2, "{restart:#?}");
     assert_eq!(of(&restart, Class::Write) + of(&restart, Class::Report), 0);
 
     let no_op = operation::no_op(&world, &mut app).await;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use futures::future::try_join_all;
+use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, mpsc};
@@ -33,6 +33,8 @@ use crate::render::live;
 
 /// Tasks that are done at the same time.
 const AT_ONCE: usize = 8;
+/// Questions about one tenant's accounts that are asked at the same time.
+const QUESTIONS: usize = 8;
 /// Objects that the watches may be ahead by.
 const SIGHTS: usize = 64;
 
@@ -226,10 +228,10 @@ impl Bot {
         written.is_ok()
     }
 
-    /// Asks the cluster what the tenant's accounts may do; nothing, where it does not say.
-    async fn review(&self, room: &Room) -> Option<Review> {
+    /// Asks the cluster what the tenant's accounts may do.
+    async fn review(&self, room: &Room) -> Review {
         let cluster = self.shared.cluster.reader();
-        let answers = room.questions().into_iter().map(|question| async {
+        let answers = room.questions().into_iter().map(|question| async move {
             let account = Account {
                 namespace: &question.account.namespace,
                 name: question.account.name,
@@ -243,11 +245,14 @@ impl Bot {
             let allowed = cluster.may(account, access).await?;
             Ok::<_, kubernetes::Error>((question, allowed))
         });
-        match try_join_all(answers).await {
-            Ok(answers) => Some(Room::review(&answers)),
+        let answers = futures::stream::iter(answers).buffered(QUESTIONS);
+        match answers.try_collect::<Vec<_>>().await {
+            Ok(answers) => Room::review(&answers),
             Err(error) => {
                 tracing::warn!(tenant = %room.tenant, %error, "what the tenant's accounts may do was not told");
-                None
+                Review::Untold {
+                    message: error.to_string(),
+                }
             }
         }
     }

@@ -83,11 +83,8 @@ impl Reader {
 
     /// The admission policies that the cluster does not enforce: all of them where it does not know the kind.
     pub async fn missing_policies(&self) -> Result<Vec<&'static str>, Error> {
-        let bindings = self.admission("policybindings").await?;
-        if bindings.is_empty() {
-            return Ok(POLICIES.to_vec());
-        }
-        let policies = self.admission("policies").await?;
+        let (policies, bindings) =
+            tokio::try_join!(self.admission("policies"), self.admission("policybindings"))?;
         let missing = POLICIES.into_iter().filter(|name| {
             let [policy, binding] = [&policies, &bindings].map(|found| found.get(*name));
             !is_enforced(policy, binding)
