@@ -77,8 +77,8 @@ struct Shared {
     comments: Comments,
     known_hosts: KnownHosts,
     follow: Follow,
-    last_files: LastFiles,
     merges: Merges,
+    last_files: LastFiles,
 }
 
 /// What the settings say.
@@ -118,8 +118,8 @@ impl Bot {
                 comments: Comments::default(),
                 known_hosts: KnownHosts::default(),
                 follow,
-                last_files: LastFiles::default(),
                 merges: Merges::default(),
+                last_files: LastFiles::default(),
             }),
         })
     }

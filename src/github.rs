@@ -4,7 +4,6 @@
 //! tell results in one repository, a [`Writer`] makes and changes. Their tokens are as narrow as they are.
 
 mod app;
-mod branches;
 mod checks;
 mod client;
 mod comments;
@@ -27,14 +26,15 @@ mod token;
 mod transport;
 
 pub use app::{Account, AccountKind, App, GitHub, Installation, Settings};
-pub use branches::Tip;
 pub use checks::{Annotation, CheckRun, Conclusion, Level, NewCheck, Output, Progress, Shown};
 pub use comments::Comment;
 pub use error::{Call, Error, InvalidSettings};
 pub use history::History;
 pub use limits::{ContentLimits, InvalidLimits};
 pub use organizations::{BasePermission, OrganizationSettings};
-pub use pulls::{CheckedPull, Files, MergeCommit, Mergeable, MergedPull, OpenPull, Pull};
+pub use pulls::{
+    CheckedPull, Checks, Files, MergeCommit, Mergeable, MergedPull, OpenPull, Pull, Tip,
+};
 pub use repositories::{Created, NewFile, NewRepository, RepositoryChange, RepositoryInfo};
 pub use state::{Key, OnlyCommit, RepositoryPage, RepositoryPages, RepositoryState, Seen};
 pub use teams::TeamState;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
-use super::Bot;
+use super::{APPLY_CHECK, Bot};
 use crate::github::{AccountKind, Reader, Reporter, Tip, Writer};
 use crate::keys;
 use crate::names::{FullName, Login};
@@ -123,22 +123,20 @@ impl Bot {
     }
 
     /// The tip of the default branch, and the tenants file there.
-    pub(super) async fn tip(
-        &self,
-        control: &Control,
-    ) -> anyhow::Result<(String, Option<Arc<str>>)> {
-        let (repository, branch) = (&control.repository, &control.default_branch);
-        let path = &self.shared.setup.tenants_file;
-        let reader = self.reader(control);
-        let tip = reader.tip_with_file(repository, branch, path).await?;
-        let Some(Tip { commit, file }) = tip else {
-            bail!("the control repo `{repository}` has no commit yet");
-        };
-        let file = file.map(Arc::from);
-        if let Some(text) = &file {
-            self.shared.last_files.keep(repository, &commit, text);
+    pub(super) async fn tip(&self, control: &Control) -> anyhow::Result<Tip> {
+        let repository = &control.repository;
+        let at = (
+            control.default_branch.as_str(),
+            self.shared.setup.tenants_file.as_str(),
+        );
+        let checks = self.checks(APPLY_CHECK);
+        let tip = self.reader(control).tip(repository, at, checks).await?;
+        let tip =
+            tip.with_context(|| format!("the control repo `{repository}` has no commit yet"))?;
+        if let Some(text) = &tip.file {
+            self.shared.last_files.keep(repository, &tip.commit, text);
         }
-        Ok((commit, file))
+        Ok(tip)
     }
 
     pub(super) async fn control(&self, repository: &FullName) -> anyhow::Result<Control> {
