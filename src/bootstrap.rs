@@ -4,20 +4,30 @@
 //! Wanted ─┬─ look ─► Found ── decide ─► Plan ─► (a person agrees) ── perform, step by step ── wait ─► Standing
 //! ```
 
+mod download;
+
 use std::collections::BTreeMap;
+use std::slice;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+pub use download::download;
+
+use crate::flux::REQUESTED_AT;
 use crate::flux::bootstrap::{
-    Cluster, FIELD_MANAGER, Found, Key, Rules, Secret, Step, Wanted, Workspace, commit, not_in_plan,
+    Cluster, FIELD_MANAGER, Found, Key, Rules, Secret, Step, Wanted, Workspace, commit,
+    is_flux_alone, not_in_plan,
 };
-use crate::flux::components::{self, DEFINITION, FLUX};
+use crate::flux::components::{self, DEFINITION, FLUX, Identity};
 use crate::flux::lockdown::{NAMESPACE, SELECTOR, Standing};
-use crate::github::{self, BranchRules, NewFile, NewRepository, Reader, Tip, Writer};
+use crate::github::{
+    self, BranchRules, Landed, NewCommit, NewFile, NewRepository, Reader, Seen, Tip, Writer,
+};
 use crate::keys::{self, KeyPair};
+use crate::kubernetes::Force;
 use crate::kubernetes::manifests::Apis;
 use crate::object::Visibility;
 use crate::tenants::{KeyAlgorithm, Lockdown};
@@ -48,40 +58,41 @@ pub struct Hands {
 pub async fn look(hands: &Hands, wanted: &Wanted) -> anyhow::Result<Found> {
     let (workspace, cluster) = tokio::try_join!(
         workspace(&hands.reader, wanted),
-        cluster(hands.cluster.reader())
+        cluster(hands.cluster.reader(), wanted)
     )?;
     Ok(Found { workspace, cluster })
 }
 
 async fn workspace(github: &Reader, wanted: &Wanted) -> anyhow::Result<Option<Workspace>> {
     let repository = &wanted.repository;
-    let Some(openness) = github.openness(repository).await? else {
-        return Ok(None);
+    let seen = github.repositories_by_name(slice::from_ref(repository));
+    let state = match seen.await?.remove(repository) {
+        Some(Seen::Present(state)) => state,
+        Some(Seen::Absent) => return Ok(None),
+        Some(Seen::Unreadable(reason)) => bail!("`{repository}` cannot be read: {reason}"),
+        None => bail!("GitHub says nothing about `{repository}`"),
     };
     let tip = github.tip(repository, &wanted.branch).await?;
     let files = match &tip {
         Tip::Commit(commit) => files(github, wanted, commit).await?,
         Tip::NoBranch | Tip::Empty => BTreeMap::new(),
     };
-    let keys = github.deploy_keys(repository).await?;
     let rules = github.rules(repository, &wanted.branch).await?;
+    let key = |key: github::Key| Key {
+        title: key.title,
+        public: key.public_key,
+        read_only: key.read_only,
+    };
     Ok(Some(Workspace {
-        visibility: openness.visibility,
-        archived: openness.archived,
-        is_empty: tip == Tip::Empty,
+        visibility: state.repository.visibility,
+        archived: state.repository.archived,
+        is_empty: state.empty,
         tip: match tip {
             Tip::Commit(commit) => Some(commit),
             Tip::NoBranch | Tip::Empty => None,
         },
         files,
-        keys: keys
-            .into_iter()
-            .map(|key| Key {
-                title: key.title,
-                public: key.public_key,
-                read_only: key.read_only,
-            })
-            .collect(),
+        keys: state.keys.into_iter().map(key).collect(),
         rules: match rules {
             BranchRules::Active(rules) if rules.iter().any(|rule| rule == "pull_request") => {
                 Rules::PullRequests
@@ -107,10 +118,10 @@ async fn files(
     Ok(files)
 }
 
-async fn cluster(cluster: &kubernetes::Reader) -> anyhow::Result<Cluster> {
-    let (deployments, definitions, instances, source, sync, secret) = tokio::try_join!(
+async fn cluster(cluster: &kubernetes::Reader, wanted: &Wanted) -> anyhow::Result<Cluster> {
+    let (deployments, present, instances, source, sync, secret) = tokio::try_join!(
         cluster.deployments(NAMESPACE, SELECTOR),
-        cluster.definitions(SELECTOR),
+        present(cluster, &wanted.components.objects),
         cluster.find(INSTANCES),
         cluster.find(SOURCE),
         cluster.find(SYNC),
@@ -119,7 +130,7 @@ async fn cluster(cluster: &kubernetes::Reader) -> anyhow::Result<Cluster> {
     let instances = instances.as_ref().and_then(|list| list["items"].as_array());
     Ok(Cluster {
         deployments,
-        definitions,
+        present,
         has_instance: instances.is_some_and(|items| !items.is_empty()),
         source,
         sync,
@@ -129,6 +140,18 @@ async fn cluster(cluster: &kubernetes::Reader) -> anyhow::Result<Cluster> {
             Some(_) => Secret::Other,
         },
     })
+}
+
+/// Those of the objects that are there.
+async fn present(
+    cluster: &kubernetes::Reader,
+    objects: &[Value],
+) -> Result<Vec<Value>, kubernetes::Error> {
+    let (mut apis, mut present) = (Apis::default(), Vec::new());
+    for object in objects {
+        present.extend(cluster.find_object(object, &mut apis).await?);
+    }
+    Ok(present)
 }
 
 /// A bootstrap under way.
@@ -159,7 +182,8 @@ impl<'a> Work<'a> {
             Step::FirstCommit => self.first_commit().await?,
             Step::Commit(_) => self.commit().await?,
             Step::Protect => return self.protect().await,
-            Step::Apply => self.apply().await?,
+            Step::Apply => self.apply(&self.wanted.components.objects).await?,
+            Step::Restore(objects) => self.apply(objects).await?,
             Step::Credentials => self.credentials().await?,
             Step::DeployKey => self.deploy_key().await?,
             Step::Sync => self.sync().await?,
@@ -197,7 +221,7 @@ impl<'a> Work<'a> {
         let Wanted {
             repository, branch, ..
         } = self.wanted;
-        for left in (0..COMMITS).rev() {
+        for _ in 0..COMMITS {
             let Tip::Commit(tip) = self.hands.reader.tip(repository, branch).await? else {
                 bail!("the branch `{branch}` of `{repository}` is gone");
             };
@@ -205,21 +229,20 @@ impl<'a> Work<'a> {
             let Some(commit) = commit(self.wanted, &files)? else {
                 return Ok(());
             };
-            let writer = &self.hands.writer;
-            let made = writer
-                .commit_files(repository, branch, &tip, &commit.message, &commit.files)
-                .await;
-            match made {
-                Ok(_) => return Ok(()),
-                Err(github::Error::Invalid { message, .. })
-                    if message.contains("fast forward") && left > 0 => {}
-                Err(error @ github::Error::Invalid { .. }) => {
-                    return Err(error).context(format!(
-                        "commit to `{branch}`; where its rules want a pull request, run this as the App, or make one with {}",
-                        commit.files.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>().join(", ")
-                    ));
-                }
-                Err(error) => return Err(error.into()),
+            let new = NewCommit {
+                branch,
+                parent: &tip,
+                message: &commit.message,
+                files: &commit.files,
+            };
+            let landed = self.hands.writer.commit_files(repository, new).await;
+            let landed = landed.with_context(|| {
+                let paths: Vec<_> = commit.files.iter().map(|(path, _)| path.as_str()).collect();
+                format!("commit {} to `{branch}`", paths.join(", "))
+            })?;
+            match landed {
+                Landed::AtTheTip(_) => return Ok(()),
+                Landed::TooLate => {}
             }
         }
         bail!("somebody keeps pushing to `{branch}` of `{repository}`: run this again")
@@ -232,24 +255,28 @@ impl<'a> Work<'a> {
             app,
             ..
         } = self.wanted;
-        match self.hands.writer.protect(repository, branch, *app).await {
-            Ok(()) => Ok(None),
-            Err(error) if github::has_no_rules(&error) => Ok(Some(not_in_plan(self.wanted))),
-            Err(error) => Err(error.into()),
-        }
+        let protected = self.hands.writer.protect(repository, branch, *app).await;
+        let protected = protected.with_context(|| {
+            format!("protect `{branch}`, which takes an administrator of `{repository}`")
+        })?;
+        Ok(match protected {
+            BranchRules::Active(_) => None,
+            BranchRules::NotAvailable => Some(not_in_plan(self.wanted)),
+        })
     }
 
     /// First what makes other objects possible, then those.
-    async fn apply(&self) -> anyhow::Result<()> {
-        let objects = &self.wanted.components.objects;
+    async fn apply(&self, objects: &[Value]) -> anyhow::Result<()> {
         let comes_first =
             |object: &&Value| object["kind"] == DEFINITION || object["kind"] == "Namespace";
         let (first, others): (Vec<_>, Vec<_>) = objects.iter().partition(comes_first);
         let mut apis = Apis::default();
-        for object in first {
+        for object in &first {
             self.apply_one(object, &mut apis).await?;
         }
-        self.established().await?;
+        for object in first.iter().filter(|object| object["kind"] == DEFINITION) {
+            self.established(object).await?;
+        }
         for object in others {
             self.apply_one(object, &mut apis).await?;
         }
@@ -257,36 +284,41 @@ impl<'a> Work<'a> {
     }
 
     async fn apply_one(&self, object: &Value, apis: &mut Apis) -> anyhow::Result<()> {
-        let applied = self
-            .hands
-            .cluster
-            .apply_any(FIELD_MANAGER, object, apis)
-            .await;
-        applied
-            .with_context(|| format!("apply {} {}", object["kind"], object["metadata"]["name"]))?;
-        Ok(())
+        let cluster = &self.hands.cluster;
+        let live = cluster.reader().find_object(object, apis).await?;
+        // What others have set stays, and is told: it may be what keeps this cluster alive.
+        let force = if live.as_ref().is_none_or(is_flux_alone) {
+            Force::Yes
+        } else {
+            Force::No
+        };
+        let applied = cluster.apply_any(FIELD_MANAGER, object, force, apis).await;
+        applied.with_context(|| format!("apply {}", Identity::of(object)))
     }
 
-    async fn established(&self) -> anyhow::Result<()> {
-        let wanted: Vec<_> = self
-            .wanted
-            .components
-            .definitions()
-            .map(|(name, _)| name)
-            .collect();
+    /// Waits until the server serves a new kind.
+    async fn established(&self, definition: &Value) -> anyhow::Result<()> {
+        let cluster = self.hands.cluster.reader();
+        let name = Identity::of(definition);
+        let mut served = components::served_versions(definition);
         let since = Instant::now();
         loop {
-            let found = self.hands.cluster.reader().definitions(SELECTOR).await?;
-            let established: Vec<_> = found
-                .iter()
-                .filter(|definition| is_true(definition, "Established"))
-                .filter_map(|definition| definition["metadata"]["name"].as_str())
-                .collect();
-            let Some(missing) = wanted.iter().find(|name| !established.contains(*name)) else {
+            let live = cluster
+                .find_object(definition, &mut Apis::default())
+                .await?;
+            let established = live.is_some_and(|live| is_true(&live, "Established"));
+            // The one may be told a moment before the other.
+            while established && let Some(version) = served.last() {
+                if cluster.find(&format!("/apis/{version}")).await?.is_none() {
+                    break;
+                }
+                served.pop();
+            }
+            if established && served.is_empty() {
                 return Ok(());
-            };
+            }
             if since.elapsed() > ESTABLISHED {
-                bail!("the cluster does not serve `{missing}` after {ESTABLISHED:?}");
+                bail!("the cluster does not serve `{name}` after {ESTABLISHED:?}");
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
@@ -295,17 +327,13 @@ impl<'a> Work<'a> {
     /// The private half lives from here to the end of this function.
     async fn credentials(&mut self) -> anyhow::Result<()> {
         let host_keys = self.hands.reader.host_keys().await?;
-        let host = &self.wanted.git_host;
-        let known_hosts: String = host_keys
-            .iter()
-            .map(|key| format!("{host} {key}\n"))
-            .collect();
+        let known_hosts = keys::known_hosts(&self.wanted.git_host, &host_keys);
         let pair = KeyPair::generate(KeyAlgorithm::Ed25519)?;
         let metadata = json!({ "name": FLUX, "namespace": NAMESPACE });
         let body = keys::secret(&metadata, &pair, &known_hosts);
         self.hands
             .cluster
-            .apply_secret(FIELD_MANAGER, (NAMESPACE, FLUX), body)
+            .apply_secret(FIELD_MANAGER, SECRET, body)
             .await?;
         self.public_key = Some(pair.public);
         Ok(())
@@ -337,7 +365,7 @@ impl<'a> Work<'a> {
     /// Asks Flux to fetch at once what it would fetch within its interval.
     pub async fn ask_flux(&self) -> anyhow::Result<()> {
         if let Tip::Commit(tip) = self.tip().await? {
-            let annotation = ("reconcile.fluxcd.io/requestedAt", tip.as_str());
+            let annotation = (REQUESTED_AT, tip.as_str());
             let cluster = &self.hands.cluster;
             cluster
                 .annotate_at(FIELD_MANAGER, SOURCE, annotation)
@@ -351,26 +379,35 @@ impl<'a> Work<'a> {
         Ok(self.hands.reader.tip(repository, branch).await?)
     }
 
+    /// The branch's tip, as Flux calls it.
+    async fn revision(&self) -> anyhow::Result<String> {
+        let branch = &self.wanted.branch;
+        match self.tip().await? {
+            Tip::Commit(tip) => Ok(format!("{branch}@sha1:{tip}")),
+            Tip::NoBranch | Tip::Empty => bail!("the branch `{branch}` is gone"),
+        }
+    }
+
     /// Waits until Flux has applied the branch's tip, and tells what it says meanwhile.
     pub async fn wait(
         &self,
         patience: Duration,
         mut tell: impl FnMut(&str),
     ) -> anyhow::Result<String> {
-        let Tip::Commit(tip) = self.tip().await? else {
-            bail!("the branch `{}` is gone", self.wanted.branch);
-        };
-        let revision = format!("{}@sha1:{tip}", self.wanted.branch);
+        let cluster = self.hands.cluster.reader();
         let (since, mut said) = (Instant::now(), String::new());
+        let mut revision = self.revision().await?;
+        let mut fetched = json!(revision);
         loop {
-            let cluster = self.hands.cluster.reader();
             let (source, sync) = tokio::try_join!(cluster.find(SOURCE), cluster.find(SYNC))?;
-            let waits = waits(
-                &source.unwrap_or_default(),
-                &sync.unwrap_or_default(),
-                &revision,
-            );
-            let Some(waits) = waits else {
+            let (source, sync) = (source.unwrap_or_default(), sync.unwrap_or_default());
+            let now = &source["status"]["artifact"]["revision"];
+            if *now != fetched && !now.is_null() {
+                // Somebody may have pushed meanwhile; Flux passes over what has been overtaken.
+                fetched = now.clone();
+                revision = self.revision().await?;
+            }
+            let Some(waits) = waits(&source, &sync, &revision) else {
                 return Ok(revision);
             };
             if waits != said {

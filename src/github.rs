@@ -37,7 +37,7 @@ pub use state::{Key, OnlyCommit, RepositoryPage, RepositoryPages, RepositoryStat
 pub use teams::TeamState;
 pub use token::Purpose;
 pub use transport::Timing;
-pub use workspace::{BranchRules, Openness, Tip, has_no_rules};
+pub use workspace::{BranchRules, Landed, NewCommit, Tip};
 
 use crate::names::FullName;
 use client::Client;

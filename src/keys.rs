@@ -70,7 +70,12 @@ pub fn fingerprint(public: &str) -> Option<Fingerprint> {
     Some(Fingerprint(key.fingerprint(HashAlg::Sha256).to_string()))
 }
 
-/// That of the lines of a `known_hosts`.
+/// The lines of a `known_hosts` for one host, from the keys that GitHub tells of.
+pub fn known_hosts(host: &str, keys: &[String]) -> String {
+    keys.iter().map(|key| format!("{host} {key}\n")).collect()
+}
+
+/// The fingerprint of the lines of a `known_hosts`.
 pub fn fingerprint_of_hosts(lines: &str) -> Fingerprint {
     let hash = STANDARD_NO_PAD.encode(Sha256::digest(lines));
     Fingerprint(format!("SHA256:{hash}"))

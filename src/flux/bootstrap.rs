@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::flux::components::{
-    self, COMPONENTS_FILE, Components, FLUX, KUSTOMIZATION_FILE, Refused, SYNC_FILE, Source,
+    self, COMPONENTS_FILE, Components, DEFINITION, FLUX, Identity, KUSTOMIZATION_FILE, Refused,
+    SYNC_FILE, Source,
 };
 use crate::flux::{MANAGED_BY, lockdown};
 use crate::names::{BranchName, FullName};
@@ -19,6 +20,13 @@ use crate::object::Visibility;
 
 /// The field manager of Flux's own tool. What it sets is Flux's, and not a tenant's.
 pub const FIELD_MANAGER: &str = "flux";
+
+/// Who sets fields of Flux's own objects, if nobody else meddles: its tool, Flux itself, and Kubernetes.
+const OWN_MANAGERS: [&str; 3] = [
+    FIELD_MANAGER,
+    "kustomize-controller",
+    "kube-controller-manager",
+];
 
 /// What is to be there at the end.
 #[derive(Debug, Clone)]
@@ -122,8 +130,8 @@ pub enum Rules {
 #[derive(Debug, Clone, Default)]
 pub struct Cluster {
     pub deployments: Vec<Value>,
-    /// The definitions of Flux's kinds.
-    pub definitions: Vec<Value>,
+    /// Those objects of the components that are there, in whatever state.
+    pub present: Vec<Value>,
     /// Whether flux-operator has been told of a Flux.
     pub has_instance: bool,
     /// The GitRepository and the Kustomization `flux-system`.
@@ -141,6 +149,13 @@ pub enum Secret {
     Key(String),
     /// It holds something else.
     Other,
+}
+
+impl Cluster {
+    fn definitions(&self) -> impl Iterator<Item = &Value> {
+        let present = self.present.iter();
+        present.filter(|object| object["kind"] == DEFINITION)
+    }
 }
 
 /// What comes of the comparison.
@@ -170,6 +185,8 @@ pub enum Step {
     Protect,
     /// Flux's own objects, straight into the cluster.
     Apply,
+    /// The same for some that are gone, and without which Flux takes nothing from Git any more.
+    Restore(Vec<Value>),
     /// A key pair, into the Secret.
     Credentials,
     DeployKey,
@@ -233,7 +250,7 @@ fn foreign(wanted: &Wanted, cluster: &Cluster) -> Result<Option<String>, Refused
     if cluster.has_instance {
         return Ok(Some("a FluxInstance, and so flux-operator".to_owned()));
     }
-    let objects = cluster.deployments.iter().chain(&cluster.definitions);
+    let objects = cluster.deployments.iter().chain(cluster.definitions());
     let mut managers =
         objects.filter_map(|object| object["metadata"]["labels"][MANAGED_BY].as_str());
     if let Some(manager) = managers.next() {
@@ -244,27 +261,27 @@ fn foreign(wanted: &Wanted, cluster: &Cluster) -> Result<Option<String>, Refused
     };
     let (path, wanted_path) = (text(&sync["spec"]["path"]), wanted.folder.of_sync());
     let reference = &sync["spec"]["sourceRef"];
-    let own = reference["kind"] == "GitRepository" && reference["name"] == FLUX;
-    let Some(source) = cluster.source.as_ref().filter(|_| own) else {
-        return Ok(Some(format!(
-            "{} `{}`, path `{path}`",
-            text(&reference["kind"]),
-            text(&reference["name"])
-        )));
-    };
-    let url = text(&source["spec"]["url"]);
-    let branch = text(&source["spec"]["ref"]["branch"]);
-    if !is_same_url(url, &wanted.source().url) || branch != wanted.branch.as_str() {
-        return Ok(Some(format!("`{url}`, branch `{branch}`, path `{path}`")));
+    let (kind, name) = (text(&reference["kind"]), text(&reference["name"]));
+    if (kind, name) != ("GitRepository", FLUX) {
+        return Ok(Some(format!("{kind} `{name}`, path `{path}`")));
+    }
+    // One that is gone is nobody's, and comes back.
+    if let Some(source) = &cluster.source {
+        let url = text(&source["spec"]["url"]);
+        let branch = text(&source["spec"]["ref"]["branch"]);
+        if !is_same_url(url, &wanted.source().url) || branch != wanted.branch.as_str() {
+            return Ok(Some(format!("`{url}`, branch `{branch}`, path `{path}`")));
+        }
     }
     if !is_same_path(path, &wanted_path) {
         return Err(Refused(format!(
             "Flux on this cluster keeps itself from `{path}` of this repository, not from `{wanted_path}`: give `--path {path}`, or what belongs to another cluster would be put in its place"
         )));
     }
-    if sync["spec"]["suspend"] == true || source["spec"]["suspend"] == true {
+    let mut objects = cluster.source.iter().chain([sync]);
+    if objects.any(|object| object["spec"]["suspend"] == true) {
         return Err(Refused(
-            "Flux's own sync is suspended: resume it first (`flux resume kustomization flux-system`)"
+            "Flux's own sync is suspended: resume it first (`flux resume source git flux-system`, `flux resume kustomization flux-system`)"
                 .to_owned(),
         ));
     }
@@ -273,17 +290,26 @@ fn foreign(wanted: &Wanted, cluster: &Cluster) -> Result<Option<String>, Refused
 
 /// Who installed a Flux that does not keep itself: nobody to respect, if it was Flux's own tool or an earlier run of this.
 fn installed_by(deployments: &[Value]) -> Option<String> {
-    let fields = deployments
+    let managers: Vec<_> = deployments
         .iter()
-        .filter_map(|deployment| deployment["metadata"]["managedFields"].as_array())
-        .flatten();
-    let of_spec = fields.filter(|entry| entry["subresource"].is_null());
-    let managers: Vec<_> = of_spec
-        .map(|entry| text(&entry["manager"]))
+        .flat_map(managers)
         .filter(|manager| *manager != "kube-controller-manager")
         .collect();
     let first = managers.first()?;
     (!managers.contains(&FIELD_MANAGER)).then(|| format!("`{first}`, by the fields that it set"))
+}
+
+/// Whether nobody has meddled with one of Flux's own objects: then whatever stands in it may be set anew.
+pub fn is_flux_alone(object: &Value) -> bool {
+    managers(object).all(|manager| OWN_MANAGERS.contains(&manager))
+}
+
+/// Who has set fields of an object, its status aside.
+fn managers(object: &Value) -> impl Iterator<Item = &str> {
+    let fields = object["metadata"]["managedFields"].as_array();
+    let fields = fields.into_iter().flatten();
+    let of_spec = fields.filter(|entry| entry["subresource"].is_null());
+    of_spec.map(|entry| text(&entry["manager"]))
 }
 
 fn text(value: &Value) -> &str {
@@ -308,7 +334,7 @@ fn is_same_path(one: &str, other: &str) -> bool {
 /// A definition cannot lose a version in which objects are still stored; Flux would stop in the middle of its upgrade.
 fn check_stored_versions(wanted: &Wanted, cluster: &Cluster) -> Result<(), Refused> {
     let coming: BTreeMap<_, _> = wanted.components.definitions().collect();
-    for definition in &cluster.definitions {
+    for definition in cluster.definitions() {
         let name = text(&definition["metadata"]["name"]);
         let Some(versions) = coming.get(name) else {
             continue;
@@ -417,48 +443,71 @@ fn of_cluster(wanted: &Wanted, found: &Found, plan: &mut Plan) -> Result<(), Ref
         .sync
         .as_ref()
         .is_some_and(|sync| !text(&sync["status"]["lastAppliedRevision"]).is_empty());
-    if !has_applied_itself {
+    if has_applied_itself {
+        let gone = gone(wanted, found);
+        if !gone.is_empty() {
+            plan.steps.push(Step::Restore(gone));
+        }
+        if cluster.source.is_none() {
+            plan.steps.push(Step::Sync);
+        }
+    } else {
         plan.steps.extend([Step::Apply, Step::Sync]);
-    } else if lacks_something(wanted, cluster) {
-        // Nobody is left who would take it from Git.
-        plan.steps.push(Step::Apply);
     }
     let keys = found.workspace.iter().flat_map(|workspace| &workspace.keys);
-    match &cluster.secret {
-        Secret::Absent => plan.steps.extend([Step::Credentials, Step::DeployKey]),
-        Secret::Key(public) => match keys.clone().find(|key| is_same_key(&key.public, public)) {
-            Some(key) if key.read_only => {}
-            Some(key) => plan.notes.push(format!(
-                "Flux's deploy key `{}` on `{}` may write: remove it and run this again, and a read-only one takes its place",
-                key.title, wanted.repository
-            )),
-            None => plan.steps.push(Step::DeployKey),
-        },
+    let public = match &cluster.secret {
+        Secret::Absent => {
+            plan.steps.extend([Step::Credentials, Step::DeployKey]);
+            None
+        }
+        Secret::Key(public) => {
+            if !keys.clone().any(|key| is_same_key(&key.public, public)) {
+                plan.steps.push(Step::DeployKey);
+            }
+            Some(public)
+        }
         Secret::Other => {
             return Err(Refused(format!(
                 "the Secret `{FLUX}` in `{}` holds no SSH key pair: remove it if nothing else uses it, and run this again",
                 lockdown::NAMESPACE
             )));
         }
-    }
+    };
+    plan.notes
+        .extend(keys.filter_map(|key| note_of_key(wanted, key, public)));
     Ok(())
 }
 
-/// Whether one of the controllers, or of their kinds, is not there.
-fn lacks_something(wanted: &Wanted, cluster: &Cluster) -> bool {
-    let is_there = |objects: &[Value], name: &str| {
-        objects
-            .iter()
-            .any(|object| object["metadata"]["name"] == name)
-    };
-    // Those of the version that was committed before may be missing until Flux has taken the new one.
-    let core = ["source-controller", "kustomize-controller"];
-    let deployments = wanted
-        .components
-        .deployments()
-        .filter(|name| core.contains(name));
-    let mut missing = deployments.filter(|name| !is_there(&cluster.deployments, name));
-    missing.next().is_some()
+/// What an administrator should do about a deploy key of the admin workspace, if anything.
+fn note_of_key(wanted: &Wanted, key: &Key, public: Option<&String>) -> Option<String> {
+    let (title, repository) = (&key.title, &wanted.repository);
+    let is_current = public.is_some_and(|public| is_same_key(&key.public, public));
+    if *title == wanted.key_title() && !is_current {
+        return Some(format!(
+            "the deploy key `{title}` of `{repository}` is one that Flux had before: remove it in the repository's settings"
+        ));
+    }
+    (!key.read_only).then(|| {
+        format!(
+            "the deploy key `{title}` of `{repository}` may write, and so do anything on the cluster: replace it with a read-only one in the repository's settings"
+        )
+    })
+}
+
+/// What was committed before and is gone from the cluster, as far as Flux needs it to take anything from Git; the rest
+/// it brings back itself.
+fn gone(wanted: &Wanted, found: &Found) -> Vec<Value> {
+    let [path, _, _] = wanted.paths();
+    let files = found.workspace.as_ref().map(|workspace| &workspace.files);
+    let committed = files.and_then(|files| files.get(&path));
+    let committed = committed.map(|text| components::identities(text));
+    let committed = committed.unwrap_or_default();
+    let present: Vec<_> = found.cluster.present.iter().map(Identity::of).collect();
+    let objects = wanted.components.vital().filter(|object| {
+        let identity = Identity::of(object);
+        committed.contains(&identity) && !present.contains(&identity)
+    });
+    objects.cloned().collect()
 }
 
 /// GitHub drops the comment of a public key.
@@ -480,7 +529,7 @@ impl Step {
             Self::FirstCommit => 1,
             Self::Commit(_) => 2,
             Self::Protect => 3,
-            Self::Apply => 4,
+            Self::Apply | Self::Restore(_) => 4,
             Self::Credentials => 5,
             Self::DeployKey => 6,
             Self::Sync => 7,
@@ -502,18 +551,30 @@ impl Step {
                 )
             }
             Self::Protect => {
-                let but = if wanted.app.is_some() {
-                    ", but for this App"
+                let app = if wanted.app.is_some() {
+                    " and this App"
                 } else {
                     ""
                 };
-                format!("let {branch} change by approved pull requests alone{but}")
+                format!(
+                    "protect {branch}: it changes by approved pull requests alone; owners of the organisation{app} are above that"
+                )
             }
             Self::Apply => format!(
                 "apply Flux {} to the cluster, locked down: {} objects",
                 wanted.components.version,
                 wanted.components.objects.len()
             ),
+            Self::Restore(objects) => {
+                let objects: Vec<_> = objects
+                    .iter()
+                    .map(|object| Identity::of(object).to_string())
+                    .collect();
+                format!(
+                    "put back what is gone of Flux on the cluster: {}",
+                    objects.join(", ")
+                )
+            }
             Self::Credentials => format!("make a key pair and keep it in the Secret {FLUX}/{FLUX}"),
             Self::DeployKey => {
                 format!("register its public half as a read-only deploy key of {repository}")

@@ -6,11 +6,14 @@
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::flux::lockdown::{self, Controller, Gap, NAMESPACE, Served, Sight, VERSION};
+use crate::object::Kind;
 
 /// The name of Flux's own GitRepository, Kustomization and Secret, and of the folder that holds its manifests.
 pub const FLUX: &str = "flux-system";
@@ -35,6 +38,34 @@ pub struct Components {
     pub version: String,
     /// Patched: this is what is applied.
     pub objects: Vec<Value>,
+}
+
+/// What tells objects of the manifests apart, whatever the version of their kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    kind: String,
+    name: String,
+}
+
+impl Identity {
+    pub fn of(object: &Value) -> Self {
+        Self {
+            kind: kind(object).to_owned(),
+            name: name(object).unwrap_or_default().to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}", self.kind, self.name)
+    }
+}
+
+/// Those of manifests that may not be whole; none where they cannot be read.
+pub fn identities(text: &str) -> Vec<Identity> {
+    let objects = documents(text).unwrap_or_default();
+    objects.iter().map(Identity::of).collect()
 }
 
 /// Whether a file has this SHA-256, in hexadecimal.
@@ -81,12 +112,32 @@ impl Components {
             .filter_map(|definition| Some((name(definition)?, versions(definition))))
     }
 
-    pub fn deployments(&self) -> impl Iterator<Item = &str> {
-        let deployments = self
-            .objects
+    /// What Flux needs to take anything from Git: nobody else would bring these back.
+    pub fn vital(&self) -> impl Iterator<Item = &Value> {
+        let bindings = self.objects.iter();
+        let bindings = bindings.filter(|object| kind(object) == "ClusterRoleBinding");
+        let bound: Vec<_> = bindings
+            .map(|binding| &binding["roleRef"]["name"])
+            .collect();
+        let core = [Controller::Source, Controller::Kustomize].map(Controller::as_str);
+        let groups = [Kind::GitRepository, Kind::Kustomization].map(|kind| kind.api_version());
+        let is_core = move |definition| {
+            let served = served_versions(definition);
+            served
+                .iter()
+                .any(|version| groups.contains(&version.as_str()))
+        };
+        self.objects
             .iter()
-            .filter(|object| kind(object) == "Deployment");
-        deployments.filter_map(name)
+            .filter(move |object| match kind(object) {
+                "Namespace" | "ClusterRoleBinding" => true,
+                DEFINITION => is_core(object),
+                "ClusterRole" => bound.contains(&&object["metadata"]["name"]),
+                "Deployment" | "Service" | "ServiceAccount" => {
+                    name(object).is_some_and(|name| core.contains(&name))
+                }
+                _ => false,
+            })
     }
 }
 
@@ -165,18 +216,24 @@ fn versions(definition: &Value) -> Vec<&str> {
         .collect()
 }
 
+/// Group and version of each that a cluster with this definition serves: `source.toolkit.fluxcd.io/v1`.
+pub fn served_versions(definition: &Value) -> Vec<String> {
+    let group = definition["spec"]["group"].as_str().unwrap_or_default();
+    let versions = definition["spec"]["versions"].as_array();
+    let versions = versions.into_iter().flatten();
+    versions
+        .filter(|version| version["served"] == true)
+        .filter_map(|version| Some(format!("{group}/{}", version["name"].as_str()?)))
+        .collect()
+}
+
 /// What a cluster with these definitions serves.
 fn served(objects: &[Value]) -> Served {
     let mut served = Served::new();
-    for definition in definitions(objects) {
-        let group = definition["spec"]["group"].as_str().unwrap_or_default();
-        let versions = definition["spec"]["versions"].as_array();
-        let versions = versions.into_iter().flatten();
-        let served_ones = versions.filter(|version| version["served"] == true);
-        served
-            .entry(group.to_owned())
-            .or_default()
-            .extend(served_ones.filter_map(|version| Some(version["name"].as_str()?.to_owned())));
+    for version in definitions(objects).flat_map(served_versions) {
+        let (group, version) = version.split_once('/').unwrap_or_default();
+        let versions = served.entry(group.to_owned()).or_default();
+        versions.insert(version.to_owned());
     }
     served
 }

@@ -102,7 +102,8 @@ impl GitHub {
 
     /// Reads as the owner of a token that was made elsewhere; the command line has no App.
     pub fn with_token(api_url: &str, token: SecretString) -> Result<Reader, InvalidSettings> {
-        let client = Self::client_with(api_url, token)?;
+        // Nothing is created with it.
+        let client = Self::client_with(api_url, token, ContentLimits::default())?;
         Ok(Reader { client })
     }
 
@@ -110,16 +111,20 @@ impl GitHub {
     pub fn as_person(
         api_url: &str,
         token: SecretString,
+        limits: ContentLimits,
     ) -> Result<(Reader, Writer), InvalidSettings> {
-        let client = Self::client_with(api_url, token)?;
+        let client = Self::client_with(api_url, token, limits)?;
         let reader = Reader {
             client: client.clone(),
         };
         Ok((reader, Writer { client }))
     }
 
-    fn client_with(api_url: &str, token: SecretString) -> Result<Client, InvalidSettings> {
-        let limits = ContentLimits::default();
+    fn client_with(
+        api_url: &str,
+        token: SecretString,
+        limits: ContentLimits,
+    ) -> Result<Client, InvalidSettings> {
         let transport = Transport::new(api_url, limits, Timing::default())?;
         let credentials = Credentials::Fixed(Arc::new(token));
         Ok(Client {

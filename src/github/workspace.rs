@@ -1,14 +1,12 @@
-//! The admin workspace: what is on its branch, the rules of the branch, and commits of several files.
+//! The admin workspace: where its branch is, the rules of the branch, and commits of several files.
 
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::error::Error;
-use super::state::Key;
 use super::transport::{Request, encoded};
 use super::{Reader, Writer};
 use crate::names::{BranchName, FullName};
-use crate::object::Visibility;
 
 /// Where a branch is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,18 +27,24 @@ pub enum BranchRules {
     NotAvailable,
 }
 
-/// How open a repository is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Openness {
-    pub visibility: Visibility,
-    pub archived: bool,
+/// What became of a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Landed {
+    /// It is the branch's tip now.
+    AtTheTip(String),
+    /// The branch had moved on before: nothing has changed.
+    TooLate,
 }
 
-#[derive(Deserialize)]
-struct RepositoryAnswer {
-    visibility: Option<Visibility>,
-    private: bool,
-    archived: bool,
+/// One commit, whole or not at all.
+#[derive(Debug, Clone, Copy)]
+pub struct NewCommit<'a> {
+    pub branch: &'a BranchName,
+    /// The branch's tip, as far as its maker knows.
+    pub parent: &'a str,
+    pub message: &'a str,
+    /// Paths and texts.
+    pub files: &'a [(String, String)],
 }
 
 #[derive(Deserialize)]
@@ -59,32 +63,11 @@ struct Sha {
 }
 
 #[derive(Deserialize)]
-struct KeyAnswer {
-    title: String,
-    key: String,
-    read_only: bool,
-}
-
-#[derive(Deserialize)]
 struct RuleAnswer {
     r#type: String,
 }
 
 impl Reader {
-    /// None where GitHub answers 404: it does not exist, or is not to be seen.
-    pub async fn openness(&self, repository: &FullName) -> Result<Option<Openness>, Error> {
-        let path = format!("/repos/{repository}");
-        let answer: Option<RepositoryAnswer> = self.client.find(path).await?;
-        Ok(answer.map(|answer| Openness {
-            visibility: answer.visibility.unwrap_or(if answer.private {
-                Visibility::Private
-            } else {
-                Visibility::Public
-            }),
-            archived: answer.archived,
-        }))
-    }
-
     /// Of a repository that is known to be there.
     pub async fn tip(&self, repository: &FullName, branch: &BranchName) -> Result<Tip, Error> {
         let path = format!("/repos/{repository}/git/ref/heads/{branch}");
@@ -94,17 +77,6 @@ impl Reader {
             Err(Error::Conflict { .. }) => Ok(Tip::Empty),
             Err(error) => Err(error),
         }
-    }
-
-    pub async fn deploy_keys(&self, repository: &FullName) -> Result<Vec<Key>, Error> {
-        let path = format!("/repos/{repository}/keys?per_page=100");
-        let pages: Vec<Vec<KeyAnswer>> = self.client.pages(path).await?;
-        let key = |answer: KeyAnswer| Key {
-            title: answer.title,
-            read_only: answer.read_only,
-            public_key: answer.key,
-        };
-        Ok(pages.into_iter().flatten().map(key).collect())
     }
 
     /// Of all the rules that hold for a branch, the organisation's too.
@@ -120,65 +92,82 @@ impl Reader {
                 let rules = pages.into_iter().flatten().map(|rule| rule.r#type);
                 Ok(BranchRules::Active(rules.collect()))
             }
-            Err(error) if has_no_rules(&error) => Ok(BranchRules::NotAvailable),
+            // A server that is too old does not know the address.
+            Err(Error::NotFound { .. }) => Ok(BranchRules::NotAvailable),
+            Err(error) if is_not_in_plan(&error) => Ok(BranchRules::NotAvailable),
             Err(error) => Err(error),
         }
     }
 }
 
-/// GitHub asks for a better plan with 403; an old server does not know the address.
-pub fn has_no_rules(error: &Error) -> bool {
-    match error {
-        Error::Forbidden { message, .. } => message.contains("Upgrade to"),
-        Error::NotFound { .. } => true,
-        _ => false,
-    }
+/// GitHub tells a plan without rules from a missing permission by these words alone.
+fn is_not_in_plan(error: &Error) -> bool {
+    matches!(error, Error::Forbidden { message, .. } if message.contains("Upgrade to"))
 }
 
 impl Writer {
-    /// Commits all the files or none, on top of a commit that must still be the branch's tip: the new commit.
+    /// Commits all the files or none, on top of a commit that must still be the branch's tip.
     pub async fn commit_files(
         &self,
         repository: &FullName,
-        branch: &BranchName,
-        parent: &str,
-        message: &str,
-        files: &[(String, String)],
-    ) -> Result<String, Error> {
+        new: NewCommit<'_>,
+    ) -> Result<Landed, Error> {
         let git = format!("/repos/{repository}/git");
-        let before: CommitAnswer = self.client.get(format!("{git}/commits/{parent}")).await?;
-        let entries: Vec<_> = files
-            .iter()
-            .map(|(path, text)| json!({ "path": path, "mode": "100644", "type": "blob", "content": text }))
-            .collect();
-        let tree = json!({ "base_tree": before.tree.sha, "tree": entries });
-        let tree: Sha = self.make(format!("{git}/trees"), tree).await?;
-        let commit = json!({ "message": message, "tree": tree.sha, "parents": [parent] });
-        let commit: Sha = self.make(format!("{git}/commits"), commit).await?;
-        let body = json!({ "sha": commit.sha, "force": false });
-        let request = Request::patch(format!("{git}/refs/heads/{branch}"), body);
-        self.client.send(request).await?;
-        Ok(commit.sha)
+        let mut tree = Vec::new();
+        for (path, text) in new.files {
+            let blob = json!({ "content": text, "encoding": "utf-8" });
+            let blob = self.make(format!("{git}/blobs"), blob).await?;
+            tree.push(json!({ "path": path, "mode": "100644", "type": "blob", "sha": blob.sha }));
+        }
+        let parent = format!("{git}/commits/{}", new.parent);
+        let parent: CommitAnswer = self.client.get(parent).await?;
+        let tree = json!({ "base_tree": parent.tree.sha, "tree": tree });
+        let tree = self.make(format!("{git}/trees"), tree).await?;
+        let commit = json!({ "message": new.message, "tree": tree.sha, "parents": [new.parent] });
+        let commit = self.make(format!("{git}/commits"), commit).await?;
+        self.advance(repository, new, commit.sha).await
     }
 
-    /// An object that nothing refers to yet: made twice, it is one to everybody.
-    async fn make(&self, path: String, body: serde_json::Value) -> Result<Sha, Error> {
+    /// An object that nothing refers to yet: made twice, it harms nobody.
+    async fn make(&self, path: String, body: Value) -> Result<Sha, Error> {
         let request = Request::post(path, body).repeatable();
         self.client.send(request).await?.json()
     }
 
-    /// From now on the branch changes by approved pull requests; owners may merge without the approval, and the App,
-    /// if one is given, may push.
+    async fn advance(
+        &self,
+        repository: &FullName,
+        new: NewCommit<'_>,
+        commit: String,
+    ) -> Result<Landed, Error> {
+        let path = format!("/repos/{repository}/git/refs/heads/{}", new.branch);
+        let request = Request::patch(path, json!({ "sha": commit, "force": false }));
+        let refused = match self.client.send(request).await {
+            Ok(_) => return Ok(Landed::AtTheTip(commit)),
+            Err(error @ (Error::Invalid { .. } | Error::Conflict { .. })) => error,
+            Err(error) => return Err(error),
+        };
+        // A branch that has moved and one whose rules forbid this are refused alike: where it is now tells them apart.
+        let reader = Reader {
+            client: self.client.clone(),
+        };
+        match reader.tip(repository, new.branch).await? {
+            Tip::Commit(tip) if tip == commit => Ok(Landed::AtTheTip(commit)),
+            Tip::Commit(tip) if tip != new.parent => Ok(Landed::TooLate),
+            Tip::Commit(_) | Tip::NoBranch | Tip::Empty => Err(refused),
+        }
+    }
+
+    /// From now on the branch changes by approved pull requests. Those who own the organisation are above that, and so
+    /// is the App, if one is given; where there are no rules nothing is done.
     pub async fn protect(
         &self,
         repository: &FullName,
         branch: &BranchName,
         app: Option<u64>,
-    ) -> Result<(), Error> {
-        let mut bypass = vec![
-            json!({ "actor_id": 1, "actor_type": "OrganizationAdmin", "bypass_mode": "pull_request" }),
-        ];
-        bypass.extend(app.map(
+    ) -> Result<BranchRules, Error> {
+        let mut above = vec![json!({ "actor_type": "OrganizationAdmin", "bypass_mode": "always" })];
+        above.extend(app.map(
             |app| json!({ "actor_id": app, "actor_type": "Integration", "bypass_mode": "always" }),
         ));
         let review = json!({
@@ -192,8 +181,10 @@ impl Writer {
             "name": "tenantry",
             "target": "branch",
             "enforcement": "active",
-            "bypass_actors": bypass,
-            "conditions": { "ref_name": { "include": [format!("refs/heads/{branch}")], "exclude": [] } },
+            "bypass_actors": above,
+            "conditions": {
+                "ref_name": { "include": [format!("refs/heads/{branch}")], "exclude": [] },
+            },
             "rules": [
                 { "type": "deletion" },
                 { "type": "non_fast_forward" },
@@ -201,7 +192,13 @@ impl Writer {
             ],
         });
         let path = format!("/repos/{repository}/rulesets");
-        self.client.send(Request::post(path, body)).await?;
-        Ok(())
+        match self.client.send(Request::post(path, body)).await {
+            Ok(_) => {
+                let kinds = ["deletion", "non_fast_forward", "pull_request"];
+                Ok(BranchRules::Active(kinds.map(str::to_owned).to_vec()))
+            }
+            Err(error) if is_not_in_plan(&error) => Ok(BranchRules::NotAvailable),
+            Err(error) => Err(error),
+        }
     }
 }

@@ -11,9 +11,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::{Error, Reader, Writer, encode};
+use super::{Error, Force, Reader, Writer, encode};
 
-/// The kinds of each API version that was asked for.
+/// What is known of the API versions that were asked for.
 #[derive(Debug, Default)]
 pub struct Apis(BTreeMap<String, Vec<Api>>);
 
@@ -50,18 +50,15 @@ impl Reader {
         }
     }
 
-    /// The definitions of other kinds that a selector picks.
-    pub async fn definitions(&self, selector: &str) -> Result<Vec<Value>, Error> {
-        let selector = encode(selector);
-        let path = format!(
-            "/apis/apiextensions.k8s.io/v1/customresourcedefinitions?labelSelector={selector}"
-        );
-        let mut list = self.send(Method::GET, &path, None).await?;
-        match list.get_mut("items").map(Value::take) {
-            Some(Value::Array(items)) => Ok(items),
-            _ => Err(Error::Unexpected {
-                message: "a list of definitions without items".to_owned(),
-            }),
+    /// The object that a manifest is of; nothing where there is none, or where the server does not know its kind.
+    pub async fn find_object(
+        &self,
+        manifest: &Value,
+        apis: &mut Apis,
+    ) -> Result<Option<Value>, Error> {
+        match self.address(manifest, apis).await? {
+            Some(path) => self.find(&path).await,
+            None => Ok(None),
         }
     }
 
@@ -78,41 +75,40 @@ impl Reader {
         Ok(Some(public))
     }
 
-    /// Where an object belongs.
-    async fn address(&self, object: &Value, apis: &mut Apis) -> Result<String, Error> {
+    /// Where an object belongs, if the server knows its kind.
+    async fn address(&self, manifest: &Value, apis: &mut Apis) -> Result<Option<String>, Error> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let (version, kind) = (text(&object["apiVersion"]), text(&object["kind"]));
+        let (version, kind) = (text(&manifest["apiVersion"]), text(&manifest["kind"]));
         let root = if version.contains('/') {
             "/apis"
         } else {
             "/api"
         };
         if !apis.0.contains_key(&version) {
-            let answer = self
-                .send(Method::GET, &format!("{root}/{version}"), None)
-                .await?;
+            let Some(answer) = self.find(&format!("{root}/{version}")).await? else {
+                return Ok(None);
+            };
             let list: ApiList =
                 serde_json::from_value(answer).map_err(|error| Error::Unexpected {
                     message: format!("the kinds of {version}: {error}"),
                 })?;
             apis.0.insert(version.clone(), list.resources);
         }
-        let found = apis.0[&version]
-            .iter()
-            .find(|api| api.kind == kind && !api.name.contains('/'));
-        let api = found.ok_or_else(|| Error::Invalid {
-            message: format!("the cluster does not know {version} `{kind}`"),
-        })?;
+        let is_it = |api: &&Api| api.kind == kind && !api.name.contains('/');
+        let Some(api) = apis.0[&version].iter().find(is_it) else {
+            return Ok(None);
+        };
+        let metadata = &manifest["metadata"];
         let namespace = if api.namespaced {
-            format!(
-                "/namespaces/{}",
-                encode(&text(&object["metadata"]["namespace"]))
-            )
+            format!("/namespaces/{}", encode(&text(&metadata["namespace"])))
         } else {
             String::new()
         };
-        let name = encode(&text(&object["metadata"]["name"]));
-        Ok(format!("{root}/{version}{namespace}/{}/{name}", api.name))
+        let name = encode(&text(&metadata["name"]));
+        Ok(Some(format!(
+            "{root}/{version}{namespace}/{}/{name}",
+            api.name
+        )))
     }
 }
 
@@ -121,35 +117,42 @@ impl Writer {
     pub async fn apply_any(
         &self,
         manager: &str,
-        object: &Value,
+        manifest: &Value,
+        force: Force,
         apis: &mut Apis,
-    ) -> Result<Value, Error> {
-        let path = self.reader.address(object, apis).await?;
-        let body = serde_json::to_vec(object).expect("a manifest is plain data");
-        self.apply_at(manager, &path, body).await
+    ) -> Result<(), Error> {
+        let Some(path) = self.reader.address(manifest, apis).await? else {
+            let (version, kind) = (&manifest["apiVersion"], &manifest["kind"]);
+            return Err(Error::Invalid {
+                message: format!("the cluster does not know {version} {kind}"),
+            });
+        };
+        let body = serde_json::to_vec(manifest).expect("a manifest is plain data");
+        self.apply_at(manager, &path, force, body).await
     }
 
-    /// Server-side apply of a Secret, written by hand so that no copy of it stays behind in a JSON value.
+    /// Stores a key pair where there is none. The body holds the private key and is wiped after it is sent.
     pub async fn apply_secret(
         &self,
         manager: &str,
-        (namespace, name): (&str, &str),
+        path: &str,
         body: Zeroizing<Vec<u8>>,
     ) -> Result<(), Error> {
-        let path = format!(
-            "/api/v1/namespaces/{}/secrets/{}",
-            encode(namespace),
-            encode(name)
-        );
-        self.apply_at(manager, &path, body.to_vec())
-            .await
-            .map(|_| ())
+        self.apply_at(manager, path, Force::No, body.to_vec()).await
     }
 
-    async fn apply_at(&self, manager: &str, path: &str, body: Vec<u8>) -> Result<Value, Error> {
-        let path = format!("{path}?fieldManager={manager}&force=false");
+    async fn apply_at(
+        &self,
+        manager: &str,
+        path: &str,
+        force: Force,
+        body: Vec<u8>,
+    ) -> Result<(), Error> {
+        let force = force == Force::Yes;
+        let path = format!("{path}?fieldManager={manager}&force={force}");
         let content = ("application/apply-patch+yaml", body);
-        self.reader.send(Method::PATCH, &path, Some(content)).await
+        let applied = self.reader.send(Method::PATCH, &path, Some(content)).await;
+        applied.map(|_| ())
     }
 
     /// Sets one annotation of an object and nothing else.
@@ -163,9 +166,7 @@ impl Writer {
         let body = serde_json::to_vec(&body).expect("an annotation is plain data");
         let path = format!("{path}?fieldManager={manager}");
         let content = ("application/merge-patch+json", body);
-        self.reader
-            .send(Method::PATCH, &path, Some(content))
-            .await
-            .map(|_| ())
+        let annotated = self.reader.send(Method::PATCH, &path, Some(content)).await;
+        annotated.map(|_| ())
     }
 }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     Cluster, Decision, Folder, Found, Key, Plan, Rules, Secret, Step, Wanted, Workspace, decide,
+    is_flux_alone,
 };
 use crate::flux::components::{self, Components};
 use crate::object::Visibility;
@@ -76,13 +77,8 @@ fn found() -> Found {
     ]);
     let [source, mut sync] = components::sync(&wanted.source());
     sync["status"] = json!({ "lastAppliedRevision": "main@sha1:0123" });
-    let of_kind = |kind: &str| {
-        let objects = wanted.components.objects.iter();
-        objects
-            .filter(|object| object["kind"] == kind)
-            .cloned()
-            .collect::<Vec<_>>()
-    };
+    let objects = wanted.components.objects.iter();
+    let deployments = objects.filter(|object| object["kind"] == "Deployment");
     Found {
         workspace: Some(Workspace {
             visibility: Visibility::Private,
@@ -98,8 +94,8 @@ fn found() -> Found {
             rules: Rules::PullRequests,
         }),
         cluster: Cluster {
-            deployments: of_kind("Deployment"),
-            definitions: of_kind("CustomResourceDefinition"),
+            deployments: deployments.cloned().collect(),
+            present: wanted.components.objects.clone(),
             has_instance: false,
             source: Some(source),
             sync: Some(sync),
@@ -145,7 +141,7 @@ fn from_nothing_to_everything() {
     create the private repository acme/workspace-admin
     commit README.md to main, so that there is a branch
     commit to main: Add Flux v2.9.4, locked down (kubernetes/flux-system/gotk-components.yaml, kubernetes/flux-system/gotk-sync.yaml, kubernetes/flux-system/kustomization.yaml)
-    let main change by approved pull requests alone, but for this App
+    protect main: it changes by approved pull requests alone; owners of the organisation and this App are above that
     apply Flux v2.9.4 to the cluster, locked down: 5 objects
     make a key pair and keep it in the Secret flux-system/flux-system
     register its public half as a read-only deploy key of acme/workspace-admin
@@ -174,7 +170,6 @@ fn an_upgrade_is_one_commit_of_one_file() {
 #[test]
 fn what_is_missing_is_made_and_nothing_else() {
     type Change = fn(&mut Found);
-    let (apply, sync_step) = (Step::Apply, Step::Sync);
     let cases: &[(&str, Change, &[Step])] = &[
         (
             "the repository was made",
@@ -203,7 +198,7 @@ fn what_is_missing_is_made_and_nothing_else() {
         (
             "Flux has not applied itself",
             |found| sync(found)["status"] = json!({}),
-            &[apply.clone(), sync_step.clone()],
+            &[Step::Apply, Step::Sync],
         ),
         (
             "the sync is not there",
@@ -211,20 +206,77 @@ fn what_is_missing_is_made_and_nothing_else() {
                 found.cluster.sync = None;
                 found.cluster.source = None;
             },
-            &[apply.clone(), sync_step],
+            &[Step::Apply, Step::Sync],
         ),
         (
-            "a controller was removed",
-            |found| {
-                found.cluster.deployments.pop();
-            },
-            &[apply],
+            "the source is gone",
+            |found| found.cluster.source = None,
+            &[Step::Sync],
         ),
     ];
     for (what, change, steps) in cases {
         let plan = plan(&wanted("v2.9.4"), &changed(change));
         assert_eq!(plan.steps, *steps, "{what}");
     }
+}
+
+#[test]
+fn only_what_flux_cannot_bring_back_itself_is_put_back() {
+    let gone = |names: &[&str]| {
+        let found = changed(|found| {
+            let is_gone =
+                |object: &Value| names.contains(&object["metadata"]["name"].as_str().unwrap());
+            found.cluster.present.retain(|object| !is_gone(object));
+            found.cluster.deployments.retain(|object| !is_gone(object));
+        });
+        described(&wanted("v2.9.4"), &found)
+    };
+    insta::assert_snapshot!(
+        gone(&["source-controller", "gitrepositories.source.toolkit.fluxcd.io", "flux-system", "helm-controller"]).concat(),
+        @"put back what is gone of Flux on the cluster: Namespace flux-system, CustomResourceDefinition gitrepositories.source.toolkit.fluxcd.io, Deployment source-controller"
+    );
+    assert!(gone(&["helm-controller"]).is_empty());
+}
+
+/// Flux takes it from Git, in its own order.
+#[test]
+fn what_an_upgrade_adds_is_not_put_back_before_it_was_there() {
+    let found = changed(|found| {
+        let (committed, _) = text("v2.9.4")
+            .split_once("---\napiVersion: apps/v1")
+            .map(|(a, b)| (a.to_owned(), b.to_owned()))
+            .unwrap();
+        let file = "kubernetes/flux-system/gotk-components.yaml".to_owned();
+        workspace(found).files.insert(file, committed);
+        found
+            .cluster
+            .present
+            .retain(|object| object["kind"] != "Deployment");
+    });
+    let steps = plan(&wanted("v2.9.4"), &found).steps;
+    assert!(matches!(&steps[..], [Step::Commit(_)]), "{steps:?}");
+}
+
+#[test]
+fn what_others_have_set_is_not_flux_alone() {
+    let by = |managers: &[&str]| {
+        let fields: Vec<_> = managers
+            .iter()
+            .map(|name| json!({ "manager": name }))
+            .collect();
+        is_flux_alone(&json!({ "metadata": { "managedFields": fields } }))
+    };
+    assert!(by(&[]));
+    assert!(by(&[
+        "flux",
+        "kustomize-controller",
+        "kube-controller-manager"
+    ]));
+    assert!(!by(&["flux", "kubectl-edit"]));
+    let status = json!([{ "manager": "kube-apiserver", "subresource": "status" }]);
+    assert!(is_flux_alone(
+        &json!({ "metadata": { "managedFields": status } })
+    ));
 }
 
 #[test]
@@ -255,6 +307,13 @@ fn what_an_administrator_should_know_is_noted() {
         ("may write", |found| {
             workspace(found).keys[0].read_only = false;
         }),
+        ("one that Flux had before", |found| {
+            let before = workspace(found).keys[0].clone();
+            workspace(found).keys.push(Key {
+                public: "ssh-ed25519 AAAA".to_owned(),
+                ..before
+            });
+        }),
     ];
     for (said, change) in cases {
         let notes = notes(*change);
@@ -271,7 +330,7 @@ fn a_flux_that_somebody_else_keeps_is_left_alone() {
                 json!("Helm");
         }),
         ("`flux-operator`", |found| {
-            found.cluster.definitions[0]["metadata"]["labels"] =
+            found.cluster.present[1]["metadata"]["labels"] =
                 json!({ "app.kubernetes.io/managed-by": "flux-operator" });
         }),
         ("acme/fleet", |found| {
@@ -338,7 +397,7 @@ fn what_would_do_harm_is_refused() {
             sync(found)["spec"]["suspend"] = json!(true);
         }),
         ("run `flux migrate`", |found| {
-            found.cluster.definitions[0]["status"] = json!({ "storedVersions": ["v1beta2", "v1"] });
+            found.cluster.present[1]["status"] = json!({ "storedVersions": ["v1beta2", "v1"] });
         }),
         ("is archived", |found| workspace(found).archived = true),
         ("has no branch `main`", |found| workspace(found).tip = None),

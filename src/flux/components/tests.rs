@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    Components, Refused, Source, check_sum, documents, kustomization_file, patches, sync,
+    Components, Identity, Refused, Source, check_sum, documents, kustomization_file, patches, sync,
     sync_file, version_of,
 };
 use crate::flux::lockdown::Controller;
@@ -94,13 +94,18 @@ fn what_flux_prints_is_locked_down_when_it_is_applied_and_committed_as_it_is() {
     );
     let annotations = &components.objects[0]["metadata"]["annotations"];
     assert_eq!(annotations["kustomize.toolkit.fluxcd.io/prune"], "disabled");
-    let names: Vec<_> = components.deployments().collect();
+    let names: Vec<_> = components
+        .vital()
+        .map(|object| Identity::of(object).to_string())
+        .collect();
     assert_eq!(
         names,
         [
-            "source-controller",
-            "kustomize-controller",
-            "helm-controller"
+            "Namespace flux-system",
+            "CustomResourceDefinition gitrepositories.source.toolkit.fluxcd.io",
+            "CustomResourceDefinition kustomizations.kustomize.toolkit.fluxcd.io",
+            "Deployment source-controller",
+            "Deployment kustomize-controller",
         ]
     );
     let definitions: Vec<_> = components.definitions().collect();
