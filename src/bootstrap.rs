@@ -293,7 +293,13 @@ impl<'a> Work<'a> {
             Force::No
         };
         let applied = cluster.apply_any(FIELD_MANAGER, object, force, apis).await;
-        applied.with_context(|| format!("apply {}", Identity::of(object)))
+        applied.with_context(|| {
+            let others = match force {
+                Force::Yes => "",
+                Force::No => ", of which others than Flux have set fields: those stay as they are",
+            };
+            format!("apply {}{others}", Identity::of(object))
+        })
     }
 
     /// Waits until the server serves a new kind.

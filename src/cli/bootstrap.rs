@@ -209,7 +209,9 @@ impl UnderWay<'_> {
             let what = step.describe(self.wanted);
             let done = work.perform(step).await;
             let note = done.with_context(|| {
-                format!("{what}: failed. What was done before is there; run this again to go on")
+                format!(
+                    "not done: {what}; what was done before stays, and running this again goes on from there"
+                )
             })?;
             match note {
                 None => writeln!(out, "done: {what}")?,

@@ -120,7 +120,7 @@ impl Components {
             .map(|binding| &binding["roleRef"]["name"])
             .collect();
         let core = [Controller::Source, Controller::Kustomize].map(Controller::as_str);
-        let groups = [Kind::GitRepository, Kind::Kustomization].map(|kind| kind.api_version());
+        let groups = [Kind::GitRepository, Kind::Kustomization].map(Kind::api_version);
         let is_core = move |definition| {
             let served = served_versions(definition);
             served

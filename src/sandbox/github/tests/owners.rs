@@ -496,10 +496,9 @@ async fn rulesets_that_are_not_kept_here_or_not_in_the_plan_are_refused() {
     }
     assert_eq!(world.github.unknown_requests().len(), 4);
 
-    world.github.edit(|world| {
-        let acme = world.account_id("acme").unwrap();
-        world.organization_mut(acme).unwrap().rules_for_private = false;
-    });
+    world
+        .github
+        .organization_settings("acme", |found| found.rules_for_private = false);
     let refused = alice.ask("POST", RULESETS, ruleset(&json!([]))).await;
     assert_eq!(refused.status, 403);
     let refused = alice.get("/repos/acme/tenants/rules/branches/main").await;
