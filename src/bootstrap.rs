@@ -24,7 +24,7 @@ use crate::flux::bootstrap::{
 use crate::flux::components::{self, DEFINITION, FLUX, Identity};
 use crate::flux::lockdown::{NAMESPACE, SELECTOR, Standing};
 use crate::github::{
-    self, BranchRules, Landed, NewCommit, NewFile, NewRepository, Reader, Seen, Tip, Writer,
+    self, BranchRules, Landed, NewCommit, NewFile, NewRepository, Reader, Seen, Writer,
 };
 use crate::keys::{self, KeyPair};
 use crate::kubernetes::Force;
@@ -72,10 +72,12 @@ async fn workspace(github: &Reader, wanted: &Wanted) -> anyhow::Result<Option<Wo
         Some(Seen::Unreadable(reason)) => bail!("`{repository}` cannot be read: {reason}"),
         None => bail!("GitHub says nothing about `{repository}`"),
     };
-    let tip = github.tip(repository, &wanted.branch).await?;
+    let tip = github
+        .branch_tip(repository, wanted.branch.as_str())
+        .await?;
     let files = match &tip {
-        Tip::Commit(commit) => files(github, wanted, commit).await?,
-        Tip::NoBranch | Tip::Empty => BTreeMap::new(),
+        Some(commit) => files(github, wanted, commit).await?,
+        None => BTreeMap::new(),
     };
     let rules = github.rules(repository, &wanted.branch).await?;
     let key = |key: github::Key| Key {
@@ -87,10 +89,7 @@ async fn workspace(github: &Reader, wanted: &Wanted) -> anyhow::Result<Option<Wo
         visibility: state.repository.visibility,
         archived: state.repository.archived,
         is_empty: state.empty,
-        tip: match tip {
-            Tip::Commit(commit) => Some(commit),
-            Tip::NoBranch | Tip::Empty => None,
-        },
+        tip,
         files,
         keys: state.keys.into_iter().map(key).collect(),
         rules: match rules {
@@ -222,9 +221,7 @@ impl<'a> Work<'a> {
             repository, branch, ..
         } = self.wanted;
         for _ in 0..COMMITS {
-            let Tip::Commit(tip) = self.hands.reader.tip(repository, branch).await? else {
-                bail!("the branch `{branch}` of `{repository}` is gone");
-            };
+            let tip = self.tip().await?;
             let files = files(&self.hands.reader, self.wanted, &tip).await?;
             let Some(commit) = commit(self.wanted, &files)? else {
                 return Ok(());
@@ -370,28 +367,22 @@ impl<'a> Work<'a> {
 
     /// Asks Flux to fetch at once what it would fetch within its interval.
     pub async fn ask_flux(&self) -> anyhow::Result<()> {
-        if let Tip::Commit(tip) = self.tip().await? {
-            let annotation = (REQUESTED_AT, tip.as_str());
-            let cluster = &self.hands.cluster;
-            cluster
-                .annotate_at(FIELD_MANAGER, SOURCE, annotation)
-                .await?;
-        }
+        let request = (REQUESTED_AT, &*self.tip().await?);
+        let cluster = &self.hands.cluster;
+        cluster.annotate_at(FIELD_MANAGER, SOURCE, request).await?;
         Ok(())
     }
 
-    async fn tip(&self) -> anyhow::Result<Tip> {
+    async fn tip(&self) -> anyhow::Result<String> {
         let (repository, branch) = (&self.wanted.repository, &self.wanted.branch);
-        Ok(self.hands.reader.tip(repository, branch).await?)
+        let tip = self.hands.reader.branch_tip(repository, branch.as_str());
+        let tip = tip.await?;
+        tip.with_context(|| format!("the branch `{branch}` of `{repository}` is gone"))
     }
 
     /// The branch's tip, as Flux calls it.
     async fn revision(&self) -> anyhow::Result<String> {
-        let branch = &self.wanted.branch;
-        match self.tip().await? {
-            Tip::Commit(tip) => Ok(format!("{branch}@sha1:{tip}")),
-            Tip::NoBranch | Tip::Empty => bail!("the branch `{branch}` is gone"),
-        }
+        Ok(format!("{}@sha1:{}", self.wanted.branch, self.tip().await?))
     }
 
     /// Waits until Flux has applied the branch's tip, and tells what it says meanwhile.

@@ -39,7 +39,7 @@ pub use state::{Key, OnlyCommit, RepositoryPage, RepositoryPages, RepositoryStat
 pub use teams::TeamState;
 pub use token::Purpose;
 pub use transport::Timing;
-pub use workspace::{BranchRules, Landed, NewCommit, Tip};
+pub use workspace::{BranchRules, Landed, NewCommit};
 
 use crate::names::FullName;
 use client::Client;

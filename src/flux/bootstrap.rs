@@ -6,7 +6,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -290,13 +290,19 @@ fn foreign(wanted: &Wanted, cluster: &Cluster) -> Result<Option<String>, Refused
 
 /// Who installed a Flux that does not keep itself: nobody to respect, if it was Flux's own tool or an earlier run of this.
 fn installed_by(deployments: &[Value]) -> Option<String> {
-    let managers: Vec<_> = deployments
+    let managers: BTreeSet<_> = deployments
         .iter()
         .flat_map(managers)
         .filter(|manager| *manager != "kube-controller-manager")
         .collect();
-    let first = managers.first()?;
-    (!managers.contains(&FIELD_MANAGER)).then(|| format!("`{first}`, by the fields that it set"))
+    if managers.is_empty() || managers.contains(FIELD_MANAGER) {
+        return None;
+    }
+    let managers: Vec<_> = managers.iter().map(|name| format!("`{name}`")).collect();
+    Some(format!(
+        "{}, by the fields that were set",
+        managers.join(", ")
+    ))
 }
 
 /// Whether nobody has meddled with one of Flux's own objects: then whatever stands in it may be set anew.
@@ -484,7 +490,7 @@ fn note_of_key(wanted: &Wanted, key: &Key, public: Option<&String>) -> Option<St
     let is_current = public.is_some_and(|public| is_same_key(&key.public, public));
     if *title == wanted.key_title() && !is_current {
         return Some(format!(
-            "the deploy key `{title}` of `{repository}` is one that Flux had before: remove it in the repository's settings"
+            "the deploy key `{title}` of `{repository}` is not the one in this cluster's Secret: if no other cluster has it, remove it in the repository's settings"
         ));
     }
     (!key.read_only).then(|| {

@@ -1,4 +1,4 @@
-//! The admin workspace: where its branch is, the rules of the branch, and commits of several files.
+//! The admin workspace: the rules of its branch, and commits of several files.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -7,16 +7,6 @@ use super::error::Error;
 use super::transport::{Request, encoded};
 use super::{Reader, Writer};
 use crate::names::{BranchName, FullName};
-
-/// Where a branch is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Tip {
-    Commit(String),
-    /// The repository has other branches only.
-    NoBranch,
-    /// The repository has no commit at all.
-    Empty,
-}
 
 /// What can be done with rules in a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,11 +38,6 @@ pub struct NewCommit<'a> {
 }
 
 #[derive(Deserialize)]
-struct ReferenceAnswer {
-    object: Sha,
-}
-
-#[derive(Deserialize)]
 struct CommitAnswer {
     tree: Sha,
 }
@@ -68,17 +53,6 @@ struct RuleAnswer {
 }
 
 impl Reader {
-    /// Of a repository that is known to be there.
-    pub async fn tip(&self, repository: &FullName, branch: &BranchName) -> Result<Tip, Error> {
-        let path = format!("/repos/{repository}/git/ref/heads/{branch}");
-        match self.client.get::<ReferenceAnswer>(path).await {
-            Ok(answer) => Ok(Tip::Commit(answer.object.sha)),
-            Err(Error::NotFound { .. }) => Ok(Tip::NoBranch),
-            Err(Error::Conflict { .. }) => Ok(Tip::Empty),
-            Err(error) => Err(error),
-        }
-    }
-
     /// Of all the rules that hold for a branch, the organisation's too.
     pub async fn rules(
         &self,
@@ -151,10 +125,11 @@ impl Writer {
         let reader = Reader {
             client: self.client.clone(),
         };
-        match reader.tip(repository, new.branch).await? {
-            Tip::Commit(tip) if tip == commit => Ok(Landed::AtTheTip(commit)),
-            Tip::Commit(tip) if tip != new.parent => Ok(Landed::TooLate),
-            Tip::Commit(_) | Tip::NoBranch | Tip::Empty => Err(refused),
+        let tip = reader.branch_tip(repository, new.branch.as_str()).await?;
+        match tip.as_deref() {
+            Some(tip) if tip == commit => Ok(Landed::AtTheTip(commit)),
+            Some(tip) if tip != new.parent => Ok(Landed::TooLate),
+            Some(_) | None => Err(refused),
         }
     }
 

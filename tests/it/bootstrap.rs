@@ -5,6 +5,7 @@ mod export;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -312,7 +313,9 @@ async fn an_empty_organization_and_an_empty_cluster_become_a_flux_that_is_locked
     note: `source-controller` is being rolled out
     Flux is locked down.
     ");
-    is_all_there(&stage, cluster);
+    is_in_git(&stage);
+    is_locked_down_in_git(&stage);
+    is_in_the_cluster(&stage, cluster);
 
     let (mark, audit) = (stage.github.mark(), cluster.audit_mark());
     let second = stage.run(As::App, &["--yes"]);
@@ -356,7 +359,7 @@ async fn an_empty_organization_and_an_empty_cluster_become_a_flux_that_is_locked
     stage.end();
 }
 
-fn is_all_there(stage: &Stage, cluster: &Cluster) {
+fn is_in_git(stage: &Stage) {
     assert_eq!(
         stage.commits(),
         [
@@ -394,6 +397,14 @@ fn is_all_there(stage: &Stage, cluster: &Cluster) {
         kind: GitRepository
         name: flux-system
     ");
+    assert_eq!(stage.github.repository_json(ADMIN)["private"], true);
+    let rulesets = stage
+        .github
+        .edit_repository(ADMIN, |found| found.rulesets.len());
+    assert_eq!(rulesets, 1);
+}
+
+fn is_locked_down_in_git(stage: &Stage) {
     insta::assert_snapshot!(stage.file("kustomization.yaml").expect("a file"), @"
     # Written by `tenantry bootstrap`.
     # Without these patches a tenant could leave its room.
@@ -470,12 +481,10 @@ fn is_all_there(stage: &Stage, cluster: &Cluster) {
           annotations:
             kustomize.toolkit.fluxcd.io/prune: disabled
     ");
-    assert_eq!(stage.github.repository_json(ADMIN)["private"], true);
-    let rulesets = stage
-        .github
-        .edit_repository(ADMIN, |found| found.rulesets.len());
-    assert_eq!(rulesets, 1);
+}
 
+/// The cluster holds the private half of the key that GitHub was given.
+fn is_in_the_cluster(stage: &Stage, cluster: &Cluster) {
     let keys = stage.github.deploy_keys(ADMIN);
     let [(title, key, read_only)] = &keys[..] else {
         panic!("one key: {keys:?}");
@@ -532,6 +541,61 @@ fn is_upgraded(stage: &Stage, cluster: &Cluster) {
     let controller = found(cluster, "deployment", "source-controller");
     let labels = &controller["metadata"]["labels"];
     assert_eq!(labels["app.kubernetes.io/version"], "v2.9.5");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_a_terminal_it_asks_and_takes_a_no() {
+    let cluster = Kubernetes::start().await;
+    let mut stage = Stage::new(cluster.kubeconfig()).await;
+    stage.start_flux(&cluster.kubeconfig()).await;
+    let (mark, writes) = (stage.github.mark(), cluster.mark());
+    let (status, said) = at_a_terminal(&stage, "n\n");
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("Do this? [y/N]"), "{said}");
+    assert!(said.contains("error: nothing was done"), "{said}");
+    assert_eq!(stage.writes_since(mark), BTreeSet::new());
+    assert_eq!(own_writes(&cluster, writes), Vec::<String>::new());
+
+    let (status, said) = at_a_terminal(&stage, "y\n");
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains("Flux is locked down."), "{said}");
+    stage.end();
+}
+
+/// Exit status and all that is shown, where somebody types this.
+fn at_a_terminal(stage: &Stage, typed: &str) -> (Option<i32>, String) {
+    let program = stage.command(As::Owner, &["--components", "flux.yaml"]);
+    let words = std::iter::once(program.get_program()).chain(program.get_args());
+    let words: Vec<_> = words.map(|word| word.to_str().expect("text")).collect();
+    let mut terminal = Command::new("script");
+    terminal
+        .args([
+            "--quiet",
+            "--return",
+            "--command",
+            &words.join(" "),
+            "/dev/null",
+        ])
+        .env_clear()
+        .envs(
+            program
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        )
+        .env("PATH", "/usr/bin:/bin")
+        .current_dir(stage.folder.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let output = tokio::task::block_in_place(|| {
+        let mut child = terminal.spawn().expect("it starts");
+        let mut keyboard = child.stdin.take().expect("it is piped");
+        keyboard.write_all(typed.as_bytes()).expect("it is typed");
+        let output = child.wait_with_output();
+        drop(keyboard);
+        output.expect("it ends")
+    });
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    (output.status.code(), said)
 }
 
 /// Each run is stopped after the first step that no earlier one has done, as a crash would, and the next one knows nothing
@@ -750,10 +814,13 @@ async fn a_flux_that_somebody_else_keeps_is_only_verified() {
     let (mark, audit) = (stage.github.mark(), cluster.audit_mark());
     let ended = stage.run(As::App, &["--yes"]);
     assert_eq!(ended.status, Some(0), "{ended:?}");
-    insta::assert_snapshot!(ended.out, @"
-    Flux on CLUSTER is kept by `kubectl-client-side-apply`, by the fields that it set: it is only looked at, and nothing is written.
-    Flux is locked down.
-    ");
+    let (keeper, verdict) = ended.out.split_once('\n').expect("two lines");
+    assert!(
+        keeper.starts_with("Flux on CLUSTER is kept by"),
+        "{ended:?}"
+    );
+    assert!(keeper.contains("`kubectl-client-side-apply`"), "{ended:?}");
+    assert_eq!(verdict, "Flux is locked down.");
     assert_eq!(stage.writes_since(mark), BTreeSet::new());
     assert_eq!(cluster_writes_since(cluster, audit), Vec::<String>::new());
     assert!(!stage.github.exists(ADMIN));

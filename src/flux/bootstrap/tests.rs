@@ -307,7 +307,7 @@ fn what_an_administrator_should_know_is_noted() {
         ("may write", |found| {
             workspace(found).keys[0].read_only = false;
         }),
-        ("one that Flux had before", |found| {
+        ("not the one in this cluster's Secret", |found| {
             let before = workspace(found).keys[0].clone();
             workspace(found).keys.push(Key {
                 public: "ssh-ed25519 AAAA".to_owned(),
