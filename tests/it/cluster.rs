@@ -43,13 +43,20 @@ static SHARED: Started = LazyLock::new(started);
 /// For stories that change what belongs to the whole cluster, one after the other.
 static LENT: Started = LazyLock::new(started);
 
+/// For the one story that installs Flux: nothing of it is there.
+static BARE: Started = LazyLock::new(|| Cluster::start().map_err(|error| format!("{error:#}")));
+
 static TURN: Mutex<()> = Mutex::const_new(());
 
 fn started() -> Result<Cluster, String> {
-    Cluster::start().map_err(|error| format!("{error:#}"))
+    let started = Cluster::start().and_then(|cluster| {
+        cluster.install_flux_kinds()?;
+        Ok(cluster)
+    });
+    started.map_err(|error| format!("{error:#}"))
 }
 
-/// A running API server with Flux's two kinds installed.
+/// A running API server, all but one with Flux's two kinds installed.
 pub(crate) struct Cluster {
     assets: PathBuf,
     folder: PathBuf,
@@ -88,6 +95,11 @@ impl Cluster {
         }
         let turn = TURN.lock().await;
         Some((Self::of(&LENT), turn))
+    }
+
+    /// A server without Flux's kinds, for one story alone.
+    pub(crate) fn bare_or_skip() -> Option<&'static Self> {
+        (!is_skipped()).then(|| Self::of(&BARE))
     }
 
     /// `https://127.0.0.1:<port>`.
@@ -225,25 +237,7 @@ impl Cluster {
         cluster.wait_until_ready()?;
         let controllers = cluster.start_controllers(&controller_token)?;
         cluster.servers.push(controllers);
-        cluster.install_flux_kinds()?;
-        cluster.kubectl_checked(&["create", "--filename", "tests/flux-roles.yaml"], "")?;
-        cluster.wait("the role `admin` is aggregated", || {
-            let rules = cluster.kubectl_checked(
-                &[
-                    "get",
-                    "clusterrole",
-                    "admin",
-                    "--output",
-                    "jsonpath={.rules}",
-                ],
-                "",
-            )?;
-            if rules.contains("rolebindings") && rules.contains("kustomize.toolkit.fluxcd.io") {
-                Ok(())
-            } else {
-                bail!("it lacks rules yet")
-            }
-        })?;
+        cluster.wait_for_admin("rolebindings")?;
         Ok(cluster)
     }
 
@@ -293,7 +287,21 @@ impl Cluster {
             ],
             "",
         )?;
-        Ok(())
+        self.kubectl_checked(&["create", "--filename", "tests/flux-roles.yaml"], "")?;
+        self.wait_for_admin("kustomize.toolkit.fluxcd.io")
+    }
+
+    /// The role `admin` is put together of others by a controller.
+    fn wait_for_admin(&self, part: &str) -> Result<()> {
+        self.wait(&format!("the role `admin` has {part}"), || {
+            let output = "--output=jsonpath={.rules}";
+            let rules = self.kubectl_checked(&["get", "clusterrole", "admin", output], "")?;
+            if rules.contains(part) {
+                Ok(())
+            } else {
+                bail!("it lacks them yet")
+            }
+        })
     }
 
     /// Tries until it works; past the deadline the error ends with what the servers wrote last.

@@ -12,6 +12,7 @@ mod support;
 mod two_clusters;
 
 mod admission;
+mod bootstrap;
 mod cli;
 mod command;
 mod containment;
