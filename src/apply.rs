@@ -5,6 +5,7 @@
 
 mod cluster;
 mod github;
+mod keys;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,12 +19,12 @@ use crate::kubernetes::Teller;
 use crate::live::Traces;
 use crate::names::TenantName;
 use crate::object::{Fingerprint, Object, ObjectId};
-use crate::observed::{Accepted, Memory, Progress, RememberedRepository};
+use crate::observed::{Accepted, Fetching, Memory, Progress, RememberedRepository};
 use crate::plan::{ApprovedPlan, Change, Hold, Plan, Step, TenantAction, TenantPlan};
 use crate::report::{Left, Outcome, Report, Retry, TenantReport};
 use crate::surroundings::Surroundings;
 use crate::tenants::Tenant;
-use crate::{github as hub, keys, kubernetes};
+use crate::{github as hub, kubernetes};
 
 /// Tenants that are written at the same time.
 const AT_ONCE: usize = 8;
@@ -58,6 +59,8 @@ pub struct Known {
     pub public_key: Option<String>,
     /// Of the host keys beside it, where they were read or written.
     pub known_hosts: Option<Fingerprint>,
+    /// How far Flux has come; none where it fetches nothing.
+    pub fetching: Option<Fetching>,
 }
 
 /// Runs the plan. `known` may also name tenants in which nothing differs: what is remembered of them is completed.
@@ -226,7 +229,10 @@ impl Known {
 
     /// The fingerprint of the key that the tenant's Secret holds.
     fn key(&self, memory: &Memory) -> Option<Fingerprint> {
-        let read = self.public_key.as_deref().and_then(keys::fingerprint);
+        let read = self
+            .public_key
+            .as_deref()
+            .and_then(crate::keys::fingerprint);
         read.or_else(|| memory.key.clone())
     }
 
@@ -296,9 +302,9 @@ impl Work<'_> {
     /// Nothing where GitHub's limits leave the step for later.
     async fn outcome(&mut self, step: &Step, wanted: Option<&Object>) -> Option<Outcome> {
         match self.step(step, wanted).await {
-            Ok(()) => {
-                tracing::info!(tenant = %self.tenant, object = %step.id, kind = step.id.noun(), verb = %step.change.verb(), "done");
-                Some(Outcome::Done)
+            Ok(outcome) => {
+                tracing::info!(tenant = %self.tenant, object = %step.id, kind = step.id.noun(), verb = %step.change.verb(), ?outcome, "done");
+                Some(outcome)
             }
             Err(Failure::Limited(error)) => {
                 tracing::info!(tenant = %self.tenant, object = %step.id, kind = step.id.noun(), error, "left for later");
@@ -311,14 +317,34 @@ impl Work<'_> {
         }
     }
 
-    async fn step(&mut self, step: &Step, wanted: Option<&Object>) -> Result<(), Failure> {
+    async fn step(&mut self, step: &Step, wanted: Option<&Object>) -> Result<Outcome, Failure> {
+        match (&step.id, &step.change, wanted) {
+            (
+                ObjectId::DeployKey { repository, title },
+                Change::Update(_),
+                Some(Object::DeployKey(to)),
+            ) => self.rotate(repository, title, to.read_only).await,
+            (
+                ObjectId::FormerKey {
+                    repository,
+                    fingerprint,
+                    ..
+                },
+                Change::Remove(_),
+                _,
+            ) => self.former_key(repository, fingerprint).await,
+            _ => self.set(step, wanted).await.map(|()| Outcome::Done),
+        }
+    }
+
+    async fn set(&mut self, step: &Step, wanted: Option<&Object>) -> Result<(), Failure> {
         let is_new = matches!(step.change, Change::Create | Change::Adopt(_));
         match (&step.id, wanted.filter(|_| step.change.is_wanted())) {
             (ObjectId::Manifest(id), Some(Object::Manifest(manifest))) => {
                 self.manifest(id, manifest, is_new).await
             }
             (ObjectId::Credentials { namespace }, Some(_)) => {
-                if step.change.makes_a_key_pair() {
+                if is_new {
                     self.credentials(namespace).await
                 } else {
                     self.known_hosts(namespace).await
@@ -421,7 +447,7 @@ fn verdict(outcomes: &[(Step, Outcome)], generation: i64) -> Accepted {
     };
     let failed = outcomes.iter().find_map(|(step, outcome)| match outcome {
         Outcome::Failed { error, .. } => Some((step, error)),
-        Outcome::Done | Outcome::Skipped { .. } | Outcome::Held(_) => None,
+        Outcome::Done | Outcome::Skipped { .. } | Outcome::Held(_) | Outcome::Waiting => None,
     });
     if let Some((step, error)) = failed {
         return of(
@@ -457,6 +483,7 @@ fn is_owed(step: &Step, outcome: &Outcome) -> bool {
         }
         Outcome::Held(Hold::NotNamed)
         | Outcome::Done
+        | Outcome::Waiting
         | Outcome::Failed { .. }
         | Outcome::Skipped { .. } => false,
     }

@@ -179,6 +179,15 @@ fn start_log(args: &LogArgs, usual: &str) {
     }
 }
 
+/// The present.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a command is where the clock is read"
+)]
+fn now() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}
+
 /// Reads with the App's key, or with a person's token.
 async fn github_reader(args: &GitHubArgs, owner: &Login) -> anyhow::Result<github::Reader> {
     let token = config::github_token();

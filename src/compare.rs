@@ -8,12 +8,15 @@ use crate::apply::{self, Known};
 use crate::desired::{self, Desired, Wish};
 use crate::names::TenantName;
 use crate::observe::{self, Eyes, Look, Memories, Remembered, Subject};
-use crate::observed::{Facts, Problem};
+use crate::observed::{Facts, Problem, Rotation};
 use crate::plan::{self, Plan, TenantAction, TenantPlan, Unchanged};
 use crate::report::Left;
 use crate::surroundings::Surroundings;
 use crate::tenants::Tenants;
 use crate::tenants::diagnostic::Place;
+
+/// Keys that one comparison finds too old: a fleet that was made in one day is not given new ones in one hour.
+const ROTATIONS: usize = 20;
 
 /// Which tenants to look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -214,10 +217,15 @@ async fn draft(surroundings: &Arc<Surroundings>, sorted: Sorted, look: &Look) ->
         of_commit,
     } = sorted;
     let (mut known, mut heads) = (BTreeMap::new(), BTreeMap::new());
+    let mut aged = 0;
     for (index, (name, subject)) in subjects.into_iter().enumerate() {
         observe::let_others_run(index).await;
         let desired = subject.desired(&name);
-        let seen = look.at(&name, &subject, &desired);
+        let mut seen = look.at(&name, &subject, &desired);
+        if let Some(Rotation::Aged { .. }) = seen.observed.rotation {
+            aged += 1;
+            seen.observed.rotation = seen.observed.rotation.filter(|_| aged <= ROTATIONS);
+        }
         let before = before(&subject, &desired, surroundings);
         let tenant = plan::of_tenant(before.as_deref(), &desired, &seen.observed);
         let Subject { wish, memory, .. } = subject;
@@ -229,6 +237,7 @@ async fn draft(surroundings: &Arc<Surroundings>, sorted: Sorted, look: &Look) ->
             head: seen.head,
             public_key: seen.public_key,
             known_hosts: seen.known_hosts,
+            fetching: seen.fetching,
         };
         if let Some(head) = &knowledge.head {
             heads.insert(name.clone(), head.clone());

@@ -304,12 +304,13 @@ impl Writer {
         &self,
         namespace: &str,
         body: Zeroizing<Vec<u8>>,
+        force: Force,
     ) -> Result<(), Error> {
         let body = body.to_vec();
         self.patch(
             &secret_path(namespace),
             "application/apply-patch+yaml",
-            Force::No,
+            force,
             body,
         )
         .await

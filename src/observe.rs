@@ -12,10 +12,14 @@ mod memory;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::desired::{self, Desired, Wish};
 use crate::names::{NamespaceName, TeamSlug, TenantName};
 use crate::object::{Fingerprint, Kind, ObjectId};
-use crate::observed::{Memory, Observed, Problem, Progress, RememberedRepository, Sighting};
+use crate::observed::{
+    Fetching, Memory, Observed, Problem, Progress, RememberedRepository, Sighting,
+};
 use crate::surroundings::Surroundings;
 use crate::tenants::Tenant;
 use crate::tenants::diagnostic::Place;
@@ -33,6 +37,7 @@ pub struct Eyes<'a> {
     pub github: &'a hub::Reader,
     pub cluster: &'a kubernetes::Reader,
     pub surroundings: &'a Arc<Surroundings>,
+    pub now: Timestamp,
 }
 
 /// A tenant to look at: what the file wants of it (nothing: it is gone from the file) and what is remembered.
@@ -63,6 +68,8 @@ pub struct Seen {
     pub public_key: Option<String>,
     /// The host keys beside it.
     pub known_hosts: Option<Fingerprint>,
+    /// How far Flux has come; none where it fetches nothing.
+    pub fetching: Option<Fetching>,
 }
 
 /// Looks at these tenants. A refusal of the whole of GitHub or of the cluster is an error; one object that cannot be
@@ -73,12 +80,12 @@ pub async fn look(
 ) -> anyhow::Result<Look> {
     let (cluster, github) = tokio::join!(
         cluster::look(eyes.cluster, subjects),
-        github::look(eyes.github, eyes.surroundings, subjects)
+        github::look(eyes, subjects)
     );
-    Ok(Look {
-        cluster: cluster?,
-        github: github?,
-    })
+    let (mut cluster, github) = (cluster?, github?);
+    let in_doubt = github.with_doubtful_keys(subjects);
+    cluster.read_secrets(eyes.cluster, in_doubt).await?;
+    Ok(Look { cluster, github })
 }
 
 /// In a long computation over tenants: webhooks are answered on the same thread.

@@ -18,6 +18,27 @@ pub struct Observed {
     /// What only looking shows to be wrong with the entry; it holds the whole tenant.
     pub problems: Vec<Problem>,
     pub facts: Facts,
+    /// Why a new key pair is to take the place of the one in use.
+    pub rotation: Option<Rotation>,
+}
+
+/// Why a key pair has had its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rotation {
+    /// Older than the file lets it become.
+    Aged { made: Timestamp },
+    /// Somebody has asked for it.
+    Asked,
+}
+
+/// How far Flux has come with what it was asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Fetching {
+    /// The last request.
+    pub asked: Option<Box<str>>,
+    /// The last request that it has handled, if it could fetch.
+    pub fetched: Option<Box<str>>,
+    pub suspended: bool,
 }
 
 /// One look at one object.
@@ -58,6 +79,8 @@ pub struct Memory {
     pub created_at: Timestamp,
     pub repository: Option<RememberedRepository>,
     pub key: Option<Fingerprint>,
+    /// A key that somebody has asked to be replaced.
+    pub replace: Option<Fingerprint>,
     /// Of the host keys beside that key.
     pub known_hosts: Option<Fingerprint>,
     pub progress: Progress,

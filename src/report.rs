@@ -60,6 +60,8 @@ pub enum Outcome {
         because: Box<ObjectId>,
     },
     Held(Hold),
+    /// Done as far as it goes before somebody else has done something: Flux, with a new key.
+    Waiting,
 }
 
 /// Whether trying again can help without a person doing something.
@@ -121,6 +123,15 @@ impl Report {
         self.tenants.values().any(TenantReport::did_something)
     }
 
+    /// The tenants of which something is to be done once somebody else has done something.
+    pub fn waiting(&self) -> impl Iterator<Item = &TenantName> {
+        let waits = |(_, outcome): &(Step, Outcome)| *outcome == Outcome::Waiting;
+        let tenants = self.tenants.iter();
+        tenants
+            .filter(move |(_, tenant)| tenant.outcomes.iter().any(waits))
+            .map(|(name, _)| name)
+    }
+
     /// The tenants of which something failed, and trying again may help.
     pub fn worth_retrying(&self) -> impl Iterator<Item = &TenantName> {
         let useful = |outcome: &Outcome| {
@@ -151,7 +162,7 @@ impl Outcome {
     /// A write that was refused or lost may have been done all the same.
     fn turn_out_done(&mut self) {
         match self {
-            Self::Failed { .. } | Self::Skipped { .. } => *self = Self::Done,
+            Self::Failed { .. } | Self::Skipped { .. } | Self::Waiting => *self = Self::Done,
             Self::Done | Self::Held(_) => {}
         }
     }
@@ -190,7 +201,7 @@ impl TenantReport {
 
     pub fn verdict(&self) -> Verdict {
         let outcomes = self.outcomes.iter().map(|(_, outcome)| match outcome {
-            Outcome::Done => Verdict::Applied,
+            Outcome::Done | Outcome::Waiting => Verdict::Applied,
             Outcome::Held(_) => Verdict::Held,
             Outcome::Failed { .. } | Outcome::Skipped { .. } => Verdict::Failed,
         });

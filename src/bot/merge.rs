@@ -210,14 +210,14 @@ impl Bot {
         let mut report = self.shared.merges.so_far(repository);
         let mut scope = slices::scope(wanted, target.writer.room(), &report);
         let mut waits = self.shared.setup.pace.tries.iter();
-        let mut memories = memories;
+        let (mut memories, mut also) = (memories, wanted.tenants.clone());
         let (began, mut of_tip) = (round.began(), BTreeSet::new());
         loop {
             let file = Wanted {
                 tenants: &parsed.sound,
                 file: Soundness::Sound,
                 commit: round.tip,
-                also: &wanted.tenants,
+                also: &also,
             };
             let asked = now();
             let draft = compare::tenants(self.eyes(&target), file, memories, scope).await?;
@@ -225,8 +225,13 @@ impl Bot {
             of_tip.extend(draft.of_commit.iter().cloned());
             let slice = self.apply(round, &target, draft, parsed, report).await?;
             self.shared.merges.keep(repository, &slice.report);
-            let worth_it =
-                slice.report.worth_retrying().next().is_some() && slice.report.left.tenants == 0;
+            also.extend(slice.report.waiting().cloned());
+            let has_more = slice
+                .report
+                .worth_retrying()
+                .chain(slice.report.waiting())
+                .next();
+            let worth_it = has_more.is_some() && slice.report.left.tenants == 0;
             match waits.next().filter(|_| worth_it) {
                 Some(wait) => tokio::time::sleep(*wait).await,
                 None => {
@@ -279,7 +284,11 @@ impl Bot {
                 .await?;
         }
         let makes_keys = plan.plan().steps().any(|(_, step)| {
-            matches!(step.id, ObjectId::Credentials { .. }) && step.hold.is_none()
+            let key = matches!(
+                step.id,
+                ObjectId::Credentials { .. } | ObjectId::DeployKey { .. }
+            );
+            key && step.hold.is_none()
         });
         let known_hosts = if makes_keys {
             self.shared.known_hosts.of(target).await?

@@ -14,13 +14,13 @@ use super::mark::{self, Mark};
 use super::{LISTED, Seen, Subject, let_others_run, place_of_namespace};
 use crate::desired::Desired;
 use crate::flux::{ADOPT, ControlNamespace, INSTANCE, MANAGED_BY, SYNC};
-use crate::keys;
 use crate::kubernetes::{Error, Reader, StoredKey};
 use crate::names::TenantName;
 use crate::object::{Credentials, Kind, ManifestId, Object, ObjectId};
-use crate::observed::{Ownership, Sighting};
+use crate::observed::{Fetching, Ownership, Sighting};
 use crate::tenants::NamespaceSettings;
 use crate::tenants::diagnostic::Place;
+use crate::{flux, keys};
 
 /// Above so many tenants a kind is listed whole instead of by name: the selector travels in the URL.
 const NAMED_AT_MOST: usize = 50;
@@ -59,6 +59,7 @@ struct Found {
     ending_namespaces: Vec<String>,
     /// How many objects the tenant's Kustomization owns.
     inventory: Option<usize>,
+    fetching: Option<Fetching>,
 }
 
 pub(super) async fn look(
@@ -84,15 +85,12 @@ pub(super) async fn look(
         }
         objects.extend(result.worth_a_second_look(name, subject));
     }
-    let secrets = stream::iter(secrets)
-        .map(|(name, has_key)| read_secret(cluster, name, has_key))
-        .buffer_unordered(AT_ONCE);
+    let secrets = read_secrets(cluster, secrets);
     let objects = stream::iter(objects)
         .map(async |id| (cluster.get(&id).await, id))
         .buffer_unordered(AT_ONCE);
-    let (secrets, objects) =
-        tokio::join!(secrets.try_collect::<Vec<_>>(), objects.collect::<Vec<_>>());
-    result.secrets.extend(secrets?.into_iter().flatten());
+    let (secrets, objects) = tokio::join!(secrets, objects.collect::<Vec<_>>());
+    result.secrets.extend(secrets?);
     for (answer, id) in objects {
         match answer {
             Ok(Some(value)) => result.unmarked.insert(id, Ok(value)),
@@ -216,6 +214,9 @@ impl Found {
                 let entries = object.pointer("/status/inventory/entries");
                 self.inventory = entries.and_then(Value::as_array).map(Vec::len);
             }
+            Kind::GitRepository if id.name == SYNC && id.namespace.as_ref() == Some(&control) => {
+                self.fetching = Some(fetching(object));
+            }
             Kind::Tenant
             | Kind::LimitRange
             | Kind::ResourceQuota
@@ -225,6 +226,21 @@ impl Found {
             | Kind::GitRepository
             | Kind::Kustomization => {}
         }
+    }
+}
+
+fn fetching(source: &Value) -> Fetching {
+    let (metadata, status) = (&source["metadata"], &source["status"]);
+    let conditions = status["conditions"].as_array();
+    let mut conditions = conditions.into_iter().flatten();
+    // Of an earlier generation, or of a fetch that failed, the status says nothing about the key.
+    let is_ready = status["observedGeneration"] == metadata["generation"]
+        && conditions.any(|one| one["type"] == "Ready" && one["status"] == "True");
+    let text = |value: &Value| value.as_str().map(Box::from);
+    Fetching {
+        asked: text(&metadata["annotations"][flux::REQUESTED_AT]),
+        fetched: text(&status["lastHandledReconcileAt"]).filter(|_| is_ready),
+        suspended: source["spec"]["suspend"] == true,
     }
 }
 
@@ -249,7 +265,8 @@ fn manifests(desired: &Desired) -> impl Iterator<Item = &ManifestId> {
         | ObjectId::Collaborator { .. }
         | ObjectId::Credentials { .. }
         | ObjectId::DeployKey { .. }
-        | ObjectId::StrangeKey { .. } => None,
+        | ObjectId::StrangeKey { .. }
+        | ObjectId::FormerKey { .. } => None,
     })
 }
 
@@ -286,6 +303,17 @@ enum Secret {
     ToBeRead,
 }
 
+type Secrets = Vec<(TenantName, Result<Option<StoredKey>, String>)>;
+
+/// Of these tenants, each with whether its key's fingerprint is remembered.
+async fn read_secrets(cluster: &Reader, of: Vec<(TenantName, bool)>) -> Result<Secrets, Error> {
+    let secrets = stream::iter(of)
+        .map(|(name, has_key)| read_secret(cluster, name, has_key))
+        .buffer_unordered(AT_ONCE);
+    let secrets: Vec<_> = secrets.try_collect().await?;
+    Ok(secrets.into_iter().flatten().collect())
+}
+
 /// A Secret is readable only in a control namespace that is ours and therefore has our binding.
 async fn read_secret(
     cluster: &Reader,
@@ -304,6 +332,18 @@ async fn read_secret(
 }
 
 impl Cluster {
+    /// Those of these tenants that were not read yet.
+    pub(super) async fn read_secrets(
+        &mut self,
+        cluster: &Reader,
+        mut tenants: Vec<TenantName>,
+    ) -> Result<(), Error> {
+        tenants.retain(|name| !self.secrets.contains_key(name));
+        let tenants = tenants.into_iter().map(|name| (name, true)).collect();
+        self.secrets.extend(read_secrets(cluster, tenants).await?);
+        Ok(())
+    }
+
     fn secret(&self, name: &TenantName, subject: &Subject) -> Secret {
         let wants_one = |desired: &Desired| {
             let mut ids = desired.objects.keys();
@@ -477,6 +517,7 @@ impl Found {
             seen.problem(place_of_namespace(name, namespace), message, Some(help));
         }
         seen.observed.facts.inventory = self.inventory;
+        seen.fetching.clone_from(&self.fetching);
     }
 }
 

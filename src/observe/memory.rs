@@ -126,6 +126,7 @@ fn memory(object: &Value, wanted: Option<&Arc<Tenant>>) -> Result<Memory, String
             .map_err(|error| format!("creationTimestamp: {error}"))?,
         repository: repository(status),
         key: fingerprint(&status["deployKey"]["fingerprint"]),
+        replace: fingerprint(&status["deployKey"]["replace"]),
         known_hosts: fingerprint(&status["deployKey"]["knownHosts"]),
         progress,
         generation: generation.unwrap_or_default(),

@@ -747,7 +747,7 @@ fn failed_steps(tenant: &TenantReport) -> impl Iterator<Item = (&Step, &str, Ret
         .iter()
         .filter_map(|(step, outcome)| match outcome {
             Outcome::Failed { error, retry } => Some((step, error.as_str(), *retry)),
-            Outcome::Done | Outcome::Skipped { .. } | Outcome::Held(_) => None,
+            Outcome::Done | Outcome::Skipped { .. } | Outcome::Held(_) | Outcome::Waiting => None,
         })
 }
 

@@ -222,3 +222,65 @@ async fn compared_again(world: &mut World) {
     world.github.unsuspend(installation);
     world.settled().await;
 }
+
+/// Makes all keys of a workspace so old that the next comparison replaces them.
+fn ages(world: &World, tenant: &str) {
+    world
+        .github
+        .edit_repository(&workspace(world, tenant), |found| {
+            for key in found.deploy_keys.values_mut() {
+                "2026-01-01T00:00:00Z".clone_into(&mut key.created_at);
+            }
+        });
+}
+
+/// Flux has done what it was asked for, and could fetch.
+fn flux_fetches(world: &World, tenant: &str) {
+    let namespace = world.text(&format!("tenant-{tenant}%"));
+    let source = world.object("gitrepository", &namespace, "workspace");
+    let mut source: Value = source.expect("it is there");
+    let asked = source["metadata"]["annotations"]["reconcile.fluxcd.io/requestedAt"].clone();
+    let generation = source["metadata"]["generation"].clone();
+    source["status"] = serde_json::json!({
+        "observedGeneration": generation,
+        "lastHandledReconcileAt": asked,
+        "conditions": [{
+            "type": "Ready", "status": "True", "reason": "Succeeded", "message": "stored artifact",
+            "observedGeneration": generation, "lastTransitionTime": "2026-11-25T12:00:00Z",
+        }],
+    });
+    let path = format!(
+        "/apis/source.toolkit.fluxcd.io/v1/namespaces/{namespace}/gitrepositories/workspace/status"
+    );
+    let output = world
+        .cluster
+        .kubectl_with_input(&["replace", "--raw", &path, "-f", "-"], &source.to_string());
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_has_grown_old_goes_once_flux_has_fetched_with_a_new_one() {
+    let Some(mut world) = converged().await else {
+        return;
+    };
+    let old = stored(&world, "shop", "identity.pub");
+    ages(&world, "shop");
+    world.restart().await;
+    let new = stored(&world, "shop", "identity.pub");
+    assert_ne!(old, new);
+    let public: Vec<_> = registered(&world, "shop")
+        .into_iter()
+        .map(|key| key.1)
+        .collect();
+    assert_eq!(public, [old, new], "both, until Flux has fetched");
+    flux_fetches(&world, "shop");
+    world.restart().await;
+    is_registered_as_stored(&world, "shop", true);
+    assert!(!world.log().contains("PRIVATE KEY"));
+    world.rests().await;
+    world.end().await;
+}

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use crate::desired::{self, Desired, Wish};
+use crate::desired::{self, Desired, Objects, Wish};
 use crate::names::{FullName, TenantName};
 use crate::object::{
     Access, Credentials, DeployKey, FIELD_MANAGER, Fingerprint, Kind, ManifestId, Object, ObjectId,
@@ -112,7 +112,7 @@ impl World {
         }
         let wanted = desired(tenant).objects;
         for step in &made {
-            self.make(step, &wanted[&step.id]);
+            self.make(step, &wanted);
         }
         for step in removed.iter().rev() {
             self.remove(&step.id);
@@ -194,8 +194,8 @@ impl World {
             .expect("the repository is there")
     }
 
-    fn make(&mut self, step: &Step, target: &Object) {
-        match (&step.id, target) {
+    fn make(&mut self, step: &Step, wanted: &Objects) {
+        match (&step.id, &wanted[&step.id]) {
             (ObjectId::Manifest(id), Object::Manifest(value)) => self.server_side_apply(id, value),
             (ObjectId::Repository(name), Object::Repository(to)) => {
                 self.write_repository(name, to, &step.change);
@@ -206,15 +206,26 @@ impl World {
                     .insert(team.to_string(), to.permission);
             }
             (ObjectId::Credentials { namespace }, Object::Credentials(to)) => {
-                self.made += 1;
-                let pair = (to.algorithm.clone(), format!("SHA256:{}", self.made));
-                self.secrets.insert(namespace.clone(), pair);
+                self.new_pair(namespace, to);
             }
             (ObjectId::DeployKey { repository, title }, Object::DeployKey(to)) => {
+                if matches!(step.change, Change::Update(_)) {
+                    let (namespace, credentials) = credentials(wanted);
+                    self.new_pair(namespace, credentials);
+                }
                 self.register(repository, title, to.read_only);
             }
             (id, _) => panic!("nobody makes {id}"),
         }
+    }
+
+    fn new_pair(&mut self, namespace: &str, credentials: &Credentials) {
+        self.made += 1;
+        let pair = (
+            credentials.algorithm.clone(),
+            format!("SHA256:{}", self.made),
+        );
+        self.secrets.insert(namespace.to_owned(), pair);
     }
 
     fn write_repository(&mut self, name: &FullName, to: &Repository, change: &Change) {
@@ -283,6 +294,11 @@ impl World {
                     .retain(|key| key.title != *title);
             }
             ObjectId::StrangeKey {
+                repository,
+                fingerprint,
+                ..
+            }
+            | ObjectId::FormerKey {
                 repository,
                 fingerprint,
                 ..
@@ -417,6 +433,7 @@ impl World {
             created_at: "2026-11-25T00:00:00Z".parse().unwrap(),
             repository: None,
             key: None,
+            replace: None,
             known_hosts: None,
             progress: *progress,
             generation: 1,
@@ -491,26 +508,41 @@ impl Workspace {
             let found = DeployKey {
                 read_only: !key.writes,
             };
-            if Some(key.public.as_str()) == held {
-                let title = format!("tenantry/default/{tenant}");
-                sightings.insert(
-                    ObjectId::DeployKey {
-                        repository: repository(),
-                        title,
-                    },
-                    ours(Object::DeployKey(found)),
-                );
+            let repository = repository();
+            let title = format!("tenantry/default/{tenant}");
+            let fingerprint = Fingerprint(key.public.clone());
+            let (id, object) = if Some(key.public.as_str()) == held {
+                let id = ObjectId::DeployKey { repository, title };
+                (id, Object::DeployKey(found))
+            } else if key.title == title {
+                let id = ObjectId::FormerKey {
+                    repository,
+                    title,
+                    fingerprint,
+                };
+                (id, Object::FormerKey(found))
             } else {
-                let fingerprint = Fingerprint(key.public.clone());
                 let id = ObjectId::StrangeKey {
-                    repository: repository(),
+                    repository,
                     title: key.title.clone(),
                     fingerprint,
                 };
-                sightings.insert(id, ours(Object::StrangeKey(found)));
-            }
+                (id, Object::StrangeKey(found))
+            };
+            sightings.insert(id, ours(object));
         }
     }
+}
+
+fn credentials(wanted: &Objects) -> (&str, &Credentials) {
+    let mut objects = wanted.iter();
+    let found = objects.find_map(|(id, object)| match (id, object) {
+        (ObjectId::Credentials { namespace }, Object::Credentials(to)) => {
+            Some((namespace.as_str(), to))
+        }
+        _ => None,
+    });
+    found.expect("every tenant has a key pair")
 }
 
 fn ours(object: Object) -> Sighting {
