@@ -7,7 +7,7 @@ mod cluster;
 mod github;
 mod keys;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::live::Traces;
 use crate::names::TenantName;
 use crate::object::{Fingerprint, Object, ObjectId};
 use crate::observed::{Accepted, Fetching, Memory, Progress, RememberedRepository};
-use crate::plan::{ApprovedPlan, Change, Hold, Plan, Step, TenantAction, TenantPlan};
+use crate::plan::{ApprovedPlan, Change, Hold, Plan, Step, TenantPlan};
 use crate::report::{Left, Outcome, Report, Retry, TenantReport};
 use crate::surroundings::Surroundings;
 use crate::tenants::Tenant;
@@ -59,7 +59,9 @@ pub struct Known {
     pub public_key: Option<String>,
     /// Of the host keys beside it, where they were read or written.
     pub known_hosts: Option<Fingerprint>,
-    /// How far Flux has come; none where it fetches nothing.
+    /// Keys of the tenant that are registered and not in use; none where it is not known which are.
+    pub former: Option<BTreeSet<Fingerprint>>,
+    /// With which key Flux fetches; none where it fetches nothing.
     pub fetching: Option<Fetching>,
 }
 
@@ -144,21 +146,16 @@ impl Job {
     fn rank(&self) -> Rank {
         match &self.known.memory {
             None => Rank::New,
-            Some(memory) if memory.has_failed() && self.is_unchanged(memory) => Rank::Failed,
+            Some(memory) if memory.has_failed() && self.known.is_unchanged(memory) => Rank::Failed,
             Some(_) => Rank::Begun,
         }
     }
 
-    fn is_unchanged(&self, memory: &Memory) -> bool {
-        self.known.entry.as_ref() == Some(&memory.entry)
-    }
-
     fn left(&self) -> Left {
-        let drift = |plan: &TenantPlan| plan.action == TenantAction::Drift;
         Left {
             tenants: 1,
             creations: self.creations(),
-            drifted: self.plan.as_ref().is_some_and(drift),
+            drifted: self.known.is_finished(),
         }
     }
 }
@@ -219,10 +216,23 @@ impl Known {
         self.memory.as_ref().is_none_or(as_before)
     }
 
+    fn is_unchanged(&self, memory: &Memory) -> bool {
+        self.entry.as_ref() == Some(&memory.entry)
+    }
+
+    /// Whether all that the entry wants was written once, so that only a look at everything finds what differs.
+    fn is_finished(&self) -> bool {
+        let finished = |memory: &Memory| memory.progress == Progress::Finished;
+        let memory = self.memory.as_ref();
+        memory.is_some_and(|memory| self.is_unchanged(memory) && finished(memory))
+    }
+
     fn is_as_remembered(&self, memory: &Memory, condition: &Accepted) -> bool {
         let repository = self.repository.as_ref().or(memory.repository.as_ref());
         memory.accepted.as_ref() == Some(condition)
             && memory.key == self.key(memory)
+            && memory.former == self.former(memory)
+            && !self.is_answered(memory)
             && memory.known_hosts == self.known_hosts(memory)
             && memory.repository.as_ref() == repository
     }
@@ -234,6 +244,21 @@ impl Known {
             .as_deref()
             .and_then(crate::keys::fingerprint);
         read.or_else(|| memory.key.clone())
+    }
+
+    /// The keys that may still be registered beside it. One that gives way to another becomes one of them.
+    fn former(&self, memory: &Memory) -> BTreeSet<Fingerprint> {
+        let mut former = self.former.as_ref().unwrap_or(&memory.former).clone();
+        former.extend(memory.key.clone());
+        if let Some(held) = self.key(memory) {
+            former.remove(&held);
+        }
+        former
+    }
+
+    /// Whether the key that somebody has asked to be replaced is no longer in use.
+    fn is_answered(&self, memory: &Memory) -> bool {
+        memory.replace.is_some() && memory.replace != self.key(memory)
     }
 
     fn known_hosts(&self, memory: &Memory) -> Option<Fingerprint> {
@@ -273,7 +298,7 @@ impl Work<'_> {
             let Some(outcome) = outcome else {
                 left.tenants = 1;
                 left.creations += github::creations(&step);
-                left.drifted = plan.action == TenantAction::Drift;
+                left.drifted = self.known.is_finished();
                 continue;
             };
             if matches!(outcome, Outcome::Failed { .. }) {
@@ -401,6 +426,13 @@ impl Work<'_> {
         {
             status["deployKey"]["fingerprint"] = json!(key);
         }
+        let former = self.known.former(memory);
+        if memory.former != former {
+            status["deployKey"]["former"] = keys::listed(&former);
+        }
+        if self.known.is_answered(memory) {
+            status["deployKey"]["replace"] = Value::Null;
+        }
         if let Some(known_hosts) = self.known.known_hosts(memory)
             && memory.known_hosts.as_ref() != Some(&known_hosts)
         {
@@ -461,6 +493,15 @@ fn verdict(outcomes: &[(Step, Outcome)], generation: i64) -> Accepted {
         .filter(|(step, outcome)| is_owed(step, outcome))
         .collect();
     match held.first() {
+        Some((step, Outcome::Waiting)) => of(
+            false,
+            "Waiting",
+            format!(
+                "{} {}: Flux is to fetch first with the key that it has",
+                step.id.noun(),
+                step.id
+            ),
+        ),
         Some((step, _)) => of(
             false,
             "Held",
@@ -477,13 +518,12 @@ fn verdict(outcomes: &[(Step, Outcome)], generation: i64) -> Accepted {
 /// A held step that the entry wants; what people added beside the file is not the entry's concern.
 fn is_owed(step: &Step, outcome: &Outcome) -> bool {
     match outcome {
-        Outcome::Held(Hold::Removal) => step.change.is_wanted(),
+        Outcome::Held(Hold::Removal) | Outcome::Waiting => step.change.is_wanted(),
         Outcome::Held(Hold::Narrower | Hold::Unannounced | Hold::NotLockedDown | Hold::Problem) => {
             true
         }
         Outcome::Held(Hold::NotNamed)
         | Outcome::Done
-        | Outcome::Waiting
         | Outcome::Failed { .. }
         | Outcome::Skipped { .. } => false,
     }

@@ -15,7 +15,8 @@ use crate::surroundings::Surroundings;
 use crate::tenants::Tenants;
 use crate::tenants::diagnostic::Place;
 
-/// Keys that one comparison finds too old: a fleet that was made in one day is not given new ones in one hour.
+/// Keys that one comparison finds too old: a fleet that was made in one day is not given new ones at once, and what is
+/// wrong with the first is seen before the last has its turn.
 const ROTATIONS: usize = 20;
 
 /// Which tenants to look at.
@@ -223,8 +224,12 @@ async fn draft(surroundings: &Arc<Surroundings>, sorted: Sorted, look: &Look) ->
         let desired = subject.desired(&name);
         let mut seen = look.at(&name, &subject, &desired);
         if let Some(Rotation::Aged { .. }) = seen.observed.rotation {
-            aged += 1;
-            seen.observed.rotation = seen.observed.rotation.filter(|_| aged <= ROTATIONS);
+            if aged == ROTATIONS {
+                seen.observed.rotation = None;
+            }
+            // Those that cannot be written take nobody's turn.
+            let is_tried = seen.observed.problems.is_empty() && !subject.has_failed();
+            aged += usize::from(is_tried && aged < ROTATIONS);
         }
         let before = before(&subject, &desired, surroundings);
         let tenant = plan::of_tenant(before.as_deref(), &desired, &seen.observed);
@@ -237,6 +242,7 @@ async fn draft(surroundings: &Arc<Surroundings>, sorted: Sorted, look: &Look) ->
             head: seen.head,
             public_key: seen.public_key,
             known_hosts: seen.known_hosts,
+            former: seen.former,
             fetching: seen.fetching,
         };
         if let Some(head) = &knowledge.head {

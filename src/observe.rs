@@ -9,7 +9,7 @@ mod github;
 mod mark;
 mod memory;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -68,6 +68,8 @@ pub struct Seen {
     pub public_key: Option<String>,
     /// The host keys beside it.
     pub known_hosts: Option<Fingerprint>,
+    /// Keys of the tenant that are registered and not in use; none where it is not known which are.
+    pub former: Option<BTreeSet<Fingerprint>>,
     /// How far Flux has come; none where it fetches nothing.
     pub fetching: Option<Fetching>,
 }
@@ -82,10 +84,10 @@ pub async fn look(
         cluster::look(eyes.cluster, subjects),
         github::look(eyes, subjects)
     );
-    let (mut cluster, github) = (cluster?, github?);
-    let in_doubt = github.with_doubtful_keys(subjects);
-    cluster.read_secrets(eyes.cluster, in_doubt).await?;
-    Ok(Look { cluster, github })
+    Ok(Look {
+        cluster: cluster?,
+        github: github?,
+    })
 }
 
 /// In a long computation over tenants: webhooks are answered on the same thread.
@@ -152,6 +154,12 @@ impl Subject {
     pub fn has_failed(&self) -> bool {
         let failed = |memory: &Memory| memory.has_failed();
         self.is_unchanged() && self.memory.as_ref().is_some_and(failed)
+    }
+
+    /// Whether other keys of the tenant may be registered beside the one in use.
+    fn has_former_keys(&self) -> bool {
+        let memory = self.memory.as_ref();
+        memory.is_some_and(|memory| !memory.former.is_empty())
     }
 
     /// Whether the fingerprint of its key is remembered.

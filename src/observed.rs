@@ -1,6 +1,6 @@
 //! What is there of one tenant, as far as we can see. *Cannot see* is not *gone*.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -31,13 +31,13 @@ pub enum Rotation {
     Asked,
 }
 
-/// How far Flux has come with what it was asked for.
+/// With which deploy key Flux fetches.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fetching {
-    /// The last request.
-    pub asked: Option<Box<str>>,
-    /// The last request that it has handled, if it could fetch.
-    pub fetched: Option<Box<str>>,
+    /// It was last asked to fetch with this one.
+    pub asked: Option<Fingerprint>,
+    /// And could.
+    pub fetched: Option<Fingerprint>,
     pub suspended: bool,
 }
 
@@ -79,6 +79,8 @@ pub struct Memory {
     pub created_at: Timestamp,
     pub repository: Option<RememberedRepository>,
     pub key: Option<Fingerprint>,
+    /// Keys that were made for the tenant, are not in use, and may still be registered.
+    pub former: BTreeSet<Fingerprint>,
     /// A key that somebody has asked to be replaced.
     pub replace: Option<Fingerprint>,
     /// Of the host keys beside that key.

@@ -260,7 +260,10 @@ pub fn of_tenant(before: Option<&Desired>, desired: &Desired, observed: &Observe
         facts: observed.facts,
         unchanged: Unchanged::default(),
     };
-    let mut rotation: Vec<_> = observed.rotation.map(reason).into_iter().collect();
+    // One after the other: what an earlier replacement has left goes first.
+    let has_former = || observed.sightings.keys().any(is_former_key);
+    let rotation = observed.rotation.filter(|_| !has_former());
+    let mut rotation: Vec<_> = rotation.map(reason).into_iter().collect();
     for (id, object) in &desired.objects {
         let mut comparison = compare(desired, observed, id, object);
         match (id, &mut comparison) {
@@ -303,6 +306,10 @@ pub fn of_tenant(before: Option<&Desired>, desired: &Desired, observed: &Observe
     plan.digest = fingerprint::of_steps(&desired.tenant, &plan.steps, &desired.objects);
     plan.action = action(&plan, desired, observed);
     plan
+}
+
+fn is_former_key(id: &ObjectId) -> bool {
+    matches!(id, ObjectId::FormerKey { .. })
 }
 
 /// Why a key pair is replaced, as a field of the key.
@@ -410,11 +417,12 @@ fn step(
 
 /// Host keys change and key pairs grow old without anybody's hand, and what is left of a pair is the App's own.
 fn comes_by_itself(id: &ObjectId, change: &Change) -> bool {
+    let is_update = matches!(change, Change::Update(_));
+    let has_had_its_time = |field: &FieldChange| [MADE, ASKED].contains(&field.path.as_str());
     match id {
         ObjectId::FormerKey { .. } => true,
-        ObjectId::Credentials { .. } | ObjectId::DeployKey { .. } => {
-            matches!(change, Change::Update(_))
-        }
+        ObjectId::Credentials { .. } => is_update,
+        ObjectId::DeployKey { .. } => is_update && change.fields().iter().all(has_had_its_time),
         ObjectId::Manifest(_)
         | ObjectId::Repository(_)
         | ObjectId::TeamAccess { .. }

@@ -60,7 +60,7 @@ pub enum Outcome {
         because: Box<ObjectId>,
     },
     Held(Hold),
-    /// Done as far as it goes before somebody else has done something: Flux, with a new key.
+    /// Not done before Flux has fetched with the key that is in use.
     Waiting,
 }
 
@@ -121,15 +121,6 @@ impl Report {
     /// Whether anything was written.
     pub fn did_something(&self) -> bool {
         self.tenants.values().any(TenantReport::did_something)
-    }
-
-    /// The tenants of which something is to be done once somebody else has done something.
-    pub fn waiting(&self) -> impl Iterator<Item = &TenantName> {
-        let waits = |(_, outcome): &(Step, Outcome)| *outcome == Outcome::Waiting;
-        let tenants = self.tenants.iter();
-        tenants
-            .filter(move |(_, tenant)| tenant.outcomes.iter().any(waits))
-            .map(|(name, _)| name)
     }
 
     /// The tenants of which something failed, and trying again may help.

@@ -1,5 +1,7 @@
 //! The Kubernetes half of writing.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::{Failure, Work};
@@ -50,6 +52,7 @@ impl Work<'_> {
             created_at: self.hands.now,
             repository: None,
             key: None,
+            former: BTreeSet::new(),
             replace: None,
             known_hosts: None,
             progress: Progress::New,

@@ -1,8 +1,12 @@
 //! The key pair with which Flux fetches: made, kept in the tenant's Secret, registered on GitHub, replaced in time.
 //!
-//! A rotation goes new key on GitHub, Secret, Flux fetches, former key off GitHub. Nothing of it is remembered but which
-//! key the Secret holds, and the Secret itself tells that: whatever an interruption leaves behind on GitHub is a former
-//! key to the next comparison.
+//! ```text
+//! remember both keys ─► register the new one ─► Secret ─► ask Flux to fetch ─► (it has) ─► remove the former one
+//! ```
+//! Until Flux has fetched with the new key, both are registered. A key goes only if the Tenant remembers that it was
+//! made for it and the Secret does not hold it; so whatever an interruption leaves behind is found and goes too.
+
+use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,18 +16,31 @@ use zeroize::Zeroizing;
 use super::{Failure, Work};
 use crate::github::Key;
 use crate::keys::{self, KeyPair};
-use crate::kubernetes::Force;
 use crate::names::FullName;
 use crate::object::Fingerprint;
 use crate::report::Outcome;
 use crate::tenants::KeyAlgorithm;
 use crate::{flux, kubernetes};
 
+/// As the Tenant's status has it.
+pub(super) fn listed(keys: &BTreeSet<Fingerprint>) -> Value {
+    if keys.is_empty() {
+        Value::Null
+    } else {
+        json!(keys)
+    }
+}
+
 impl Work<'_> {
     /// Makes a key pair and stores it; the private half lives from here to the end of this function.
     pub(super) async fn credentials(&mut self, namespace: &str) -> Result<(), Failure> {
         let pair = self.new_pair()?;
-        self.store(namespace, pair, Force::No).await
+        let body = self.secret(namespace, &pair);
+        let cluster = self.hands.cluster;
+        cluster.apply_credentials(namespace, body).await?;
+        self.known.public_key = Some(pair.public);
+        self.known.known_hosts = Some(keys::fingerprint_of_hosts(self.hands.known_hosts));
+        self.remember_keys().await
     }
 
     /// Replaces the host keys beside the key pair, and has Flux fetch with them: it does not watch Secrets.
@@ -45,17 +62,11 @@ impl Work<'_> {
             let stored = self.stored().await?;
             self.known.public_key = stored.filter(|key| !key.is_empty());
         }
-        let Some(public_key) = &self.known.public_key else {
+        let Some(public_key) = self.known.public_key.clone() else {
             return Err(Failure::useful("the Secret `git-auth` holds no key"));
         };
-        let key = Key {
-            title: title.to_owned(),
-            read_only,
-            public_key: public_key.clone(),
-            created_at: None,
-        };
-        self.hands.github.add_deploy_key(repository, &key).await?;
-        Ok(())
+        self.register(repository, title, read_only, public_key)
+            .await
     }
 
     /// Puts a new pair in the place of the one in use. Its public half is registered first, so that Flux never holds a
@@ -66,29 +77,42 @@ impl Work<'_> {
         title: &str,
         read_only: bool,
     ) -> Result<Outcome, Failure> {
-        let pair = self.new_pair()?;
-        let key = Key {
-            title: title.to_owned(),
-            read_only,
-            public_key: pair.public.clone(),
-            created_at: None,
-        };
-        self.hands.github.add_deploy_key(repository, &key).await?;
-        let namespace = flux::ControlNamespace::of(self.tenant).to_string();
-        self.store(&namespace, pair, Force::Yes).await?;
-        if let Some(fingerprint) = keys::fingerprint(&key.public_key) {
-            self.ask_flux(&fingerprint.0).await?;
+        // There are never more than two: what an earlier replacement has left goes first.
+        for former in self.known.former.clone().unwrap_or_default() {
+            match self.former_key(repository, &former).await? {
+                Outcome::Done => {}
+                waiting => return Ok(waiting),
+            }
         }
-        Ok(Outcome::Waiting)
+        let pair = self.new_pair()?;
+        let fingerprint = keys::fingerprint(&pair.public)
+            .ok_or_else(|| Failure::useless("the new key has no fingerprint"))?;
+        self.announce(&fingerprint).await?;
+        self.register(repository, title, read_only, pair.public.clone())
+            .await?;
+        let namespace = flux::ControlNamespace::of(self.tenant).to_string();
+        let cluster = self.hands.cluster;
+        cluster
+            .replace_credentials(&namespace, pair_body(&pair))
+            .await?;
+        self.known.public_key = Some(pair.public);
+        self.remember_keys().await?;
+        self.ask_flux(&fingerprint.0).await?;
+        self.traces.key = Some(fingerprint);
+        Ok(Outcome::Done)
     }
 
-    /// Removes a key that the Secret does not hold, once Flux has fetched with the one that it holds.
+    /// Removes a key that is not in use, once Flux has fetched with the one that is.
     pub(super) async fn former_key(
         &mut self,
         repository: &FullName,
         former: &Fingerprint,
     ) -> Result<Outcome, Failure> {
-        // Read again: a second process may have put this very key there meanwhile.
+        let left = self.known.former.as_ref();
+        if left.is_some_and(|left| !left.contains(former)) {
+            return Ok(Outcome::Done);
+        }
+        // Read again: another replica may have put this very key there meanwhile.
         let stored = self.stored().await?;
         let held = stored.as_deref().and_then(keys::fingerprint);
         let held = held
@@ -100,6 +124,9 @@ impl Work<'_> {
         let is_former = |key: &str| keys::fingerprint(key).as_ref() == Some(former);
         let github = self.hands.github;
         github.remove_deploy_keys(repository, is_former).await?;
+        if let Some(left) = &mut self.known.former {
+            left.remove(former);
+        }
         Ok(Outcome::Done)
     }
 
@@ -109,11 +136,10 @@ impl Work<'_> {
             // Nothing fetches, with whatever key.
             return Ok(true);
         };
-        let is_held = |request: &Option<Box<str>>| request.as_deref() == Some(held.0.as_str());
-        if is_held(&fetching.fetched) {
+        if fetching.fetched.as_ref() == Some(held) {
             return Ok(true);
         }
-        if !is_held(&fetching.asked) {
+        if fetching.asked.as_ref() != Some(held) {
             self.ask_flux(&held.0).await?;
         }
         Ok(false)
@@ -130,6 +156,23 @@ impl Work<'_> {
         }
     }
 
+    async fn register(
+        &self,
+        repository: &FullName,
+        title: &str,
+        read_only: bool,
+        public_key: String,
+    ) -> Result<(), Failure> {
+        let key = Key {
+            title: title.to_owned(),
+            read_only,
+            public_key,
+            created_at: None,
+        };
+        self.hands.github.add_deploy_key(repository, &key).await?;
+        Ok(())
+    }
+
     fn new_pair(&self) -> Result<KeyPair, Failure> {
         let entry = self.known.entry.as_ref();
         let algorithm = entry.map_or(KeyAlgorithm::Ed25519, |entry| entry.deploy_key.algorithm);
@@ -143,40 +186,79 @@ impl Work<'_> {
         Ok(stored.map(|stored| stored.public_key))
     }
 
-    async fn store(&mut self, namespace: &str, pair: KeyPair, force: Force) -> Result<(), Failure> {
-        let body = self.secret(namespace, &pair);
-        let cluster = self.hands.cluster;
-        cluster.apply_credentials(namespace, body, force).await?;
-        let known_hosts = keys::fingerprint_of_hosts(self.hands.known_hosts);
+    /// Remembers a key before it is registered, and the one in use beside it: whichever the Secret does not hold then,
+    /// is known to be the tenant's.
+    async fn announce(&mut self, new: &Fingerprint) -> Result<(), Failure> {
+        let Some(memory) = &mut self.known.memory else {
+            return Err(Failure::useful("the Tenant object is not there yet"));
+        };
+        let held = self.known.public_key.as_deref().and_then(keys::fingerprint);
+        let both = [held.or_else(|| memory.key.clone()), Some(new.clone())];
+        memory.former.extend(both.into_iter().flatten());
+        let former = memory.former.clone();
+        let status = json!({ "deployKey": { "former": listed(&former) } });
+        self.hands.cluster.remember(self.tenant, &status).await?;
+        self.known.former = Some(former);
+        Ok(())
+    }
+
+    /// Remembers which key the Secret holds now, at once.
+    async fn remember_keys(&mut self) -> Result<(), Failure> {
+        let Some(memory) = &self.known.memory else {
+            return Ok(());
+        };
+        let (key, known_hosts) = (self.known.key(memory), self.known.known_hosts(memory));
+        let former = self.known.former(memory);
         let status = json!({ "deployKey": {
-            "fingerprint": keys::fingerprint(&pair.public),
+            "fingerprint": key,
             "knownHosts": known_hosts,
+            "former": listed(&former),
             // What was asked for has been done.
             "replace": Value::Null,
         } });
-        self.known.public_key = Some(pair.public);
-        self.known.known_hosts = Some(known_hosts);
-        cluster.remember(self.tenant, &status).await?;
+        self.hands.cluster.remember(self.tenant, &status).await?;
+        if let Some(memory) = &mut self.known.memory {
+            (memory.key, memory.known_hosts) = (key, known_hosts);
+            (memory.former, memory.replace) = (former.clone(), None);
+        }
+        self.known.former = Some(former);
         Ok(())
     }
 
     /// Written by hand, so that no copy of the private key stays behind in a JSON value.
     fn secret(&self, namespace: &str, pair: &KeyPair) -> Zeroizing<Vec<u8>> {
         let labels = flux::labels(self.tenant);
-        let identity = Zeroizing::new(STANDARD.encode(pair.private.as_bytes()));
-        let public = STANDARD.encode(&pair.public);
         let known_hosts = STANDARD.encode(self.hands.known_hosts);
         let head = json!({ "name": "git-auth", "namespace": namespace, "labels": labels });
-        let mut body = Zeroizing::new(Vec::with_capacity(4096));
         let start = format!(
-            r#"{{"apiVersion":"v1","kind":"Secret","type":"Opaque","metadata":{head},"data":{{"#
+            r#"{{"apiVersion":"v1","kind":"Secret","type":"Opaque","metadata":{head},"data":{{"known_hosts":"{known_hosts}","#
         );
-        let rest =
-            format!(r#""identity.pub":"{public}","known_hosts":"{known_hosts}","identity":""#);
-        body.extend_from_slice(start.as_bytes());
-        body.extend_from_slice(rest.as_bytes());
-        body.extend_from_slice(identity.as_bytes());
-        body.extend_from_slice(br#""}}"#);
-        body
+        with_pair(&start, pair)
     }
+}
+
+/// A change of a Secret that puts another pair into it.
+fn pair_body(pair: &KeyPair) -> Zeroizing<Vec<u8>> {
+    with_pair(r#"{"data":{"#, pair)
+}
+
+/// The pair in a Secret's `data`, which `start` opens. It is as long as it gets, so that nothing is moved and left.
+fn with_pair(start: &str, pair: &KeyPair) -> Zeroizing<Vec<u8>> {
+    let identity = Zeroizing::new(STANDARD.encode(pair.private.as_bytes()));
+    let public = STANDARD.encode(&pair.public);
+    let parts = [
+        start,
+        r#""identity.pub":""#,
+        &public,
+        r#"","identity":""#,
+        &identity,
+        r#""}}"#,
+    ];
+    let mut body = Zeroizing::new(Vec::with_capacity(
+        parts.iter().map(|part| part.len()).sum(),
+    ));
+    for part in parts {
+        body.extend_from_slice(part.as_bytes());
+    }
+    body
 }

@@ -210,14 +210,14 @@ impl Bot {
         let mut report = self.shared.merges.so_far(repository);
         let mut scope = slices::scope(wanted, target.writer.room(), &report);
         let mut waits = self.shared.setup.pace.tries.iter();
-        let (mut memories, mut also) = (memories, wanted.tenants.clone());
+        let mut memories = memories;
         let (began, mut of_tip) = (round.began(), BTreeSet::new());
         loop {
             let file = Wanted {
                 tenants: &parsed.sound,
                 file: Soundness::Sound,
                 commit: round.tip,
-                also: &also,
+                also: &wanted.tenants,
             };
             let asked = now();
             let draft = compare::tenants(self.eyes(&target), file, memories, scope).await?;
@@ -225,13 +225,8 @@ impl Bot {
             of_tip.extend(draft.of_commit.iter().cloned());
             let slice = self.apply(round, &target, draft, parsed, report).await?;
             self.shared.merges.keep(repository, &slice.report);
-            also.extend(slice.report.waiting().cloned());
-            let has_more = slice
-                .report
-                .worth_retrying()
-                .chain(slice.report.waiting())
-                .next();
-            let worth_it = has_more.is_some() && slice.report.left.tenants == 0;
+            let worth_it =
+                slice.report.worth_retrying().next().is_some() && slice.report.left.tenants == 0;
             match waits.next().filter(|_| worth_it) {
                 Some(wait) => tokio::time::sleep(*wait).await,
                 None => {
@@ -284,11 +279,7 @@ impl Bot {
                 .await?;
         }
         let makes_keys = plan.plan().steps().any(|(_, step)| {
-            let key = matches!(
-                step.id,
-                ObjectId::Credentials { .. } | ObjectId::DeployKey { .. }
-            );
-            key && step.hold.is_none()
+            matches!(step.id, ObjectId::Credentials { .. }) && step.hold.is_none()
         });
         let known_hosts = if makes_keys {
             self.shared.known_hosts.of(target).await?

@@ -15,6 +15,7 @@ use super::{LISTED, Seen, Subject, let_others_run, place_of_namespace};
 use crate::desired::Desired;
 use crate::flux::{ADOPT, ControlNamespace, INSTANCE, MANAGED_BY, SYNC};
 use crate::kubernetes::{Error, Reader, StoredKey};
+use crate::live::synced::Synced;
 use crate::names::TenantName;
 use crate::object::{Credentials, Kind, ManifestId, Object, ObjectId};
 use crate::observed::{Fetching, Ownership, Sighting};
@@ -85,12 +86,15 @@ pub(super) async fn look(
         }
         objects.extend(result.worth_a_second_look(name, subject));
     }
-    let secrets = read_secrets(cluster, secrets);
+    let secrets = stream::iter(secrets)
+        .map(|(name, has_key)| read_secret(cluster, name, has_key))
+        .buffer_unordered(AT_ONCE);
     let objects = stream::iter(objects)
         .map(async |id| (cluster.get(&id).await, id))
         .buffer_unordered(AT_ONCE);
-    let (secrets, objects) = tokio::join!(secrets, objects.collect::<Vec<_>>());
-    result.secrets.extend(secrets?);
+    let (secrets, objects) =
+        tokio::join!(secrets.try_collect::<Vec<_>>(), objects.collect::<Vec<_>>());
+    result.secrets.extend(secrets?.into_iter().flatten());
     for (answer, id) in objects {
         match answer {
             Ok(Some(value)) => result.unmarked.insert(id, Ok(value)),
@@ -230,17 +234,12 @@ impl Found {
 }
 
 fn fetching(source: &Value) -> Fetching {
-    let (metadata, status) = (&source["metadata"], &source["status"]);
-    let conditions = status["conditions"].as_array();
-    let mut conditions = conditions.into_iter().flatten();
-    // Of an earlier generation, or of a fetch that failed, the status says nothing about the key.
-    let is_ready = status["observedGeneration"] == metadata["generation"]
-        && conditions.any(|one| one["type"] == "Ready" && one["status"] == "True");
-    let text = |value: &Value| value.as_str().map(Box::from);
+    let asked = source["metadata"]["annotations"][flux::REQUESTED_AT].as_str();
+    let synced = Synced::of(source);
     Fetching {
-        asked: text(&metadata["annotations"][flux::REQUESTED_AT]),
-        fetched: text(&status["lastHandledReconcileAt"]).filter(|_| is_ready),
-        suspended: source["spec"]["suspend"] == true,
+        asked: asked.and_then(flux::requested_key),
+        fetched: synced.fetched_with().cloned(),
+        suspended: synced.suspended,
     }
 }
 
@@ -303,17 +302,6 @@ enum Secret {
     ToBeRead,
 }
 
-type Secrets = Vec<(TenantName, Result<Option<StoredKey>, String>)>;
-
-/// Of these tenants, each with whether its key's fingerprint is remembered.
-async fn read_secrets(cluster: &Reader, of: Vec<(TenantName, bool)>) -> Result<Secrets, Error> {
-    let secrets = stream::iter(of)
-        .map(|(name, has_key)| read_secret(cluster, name, has_key))
-        .buffer_unordered(AT_ONCE);
-    let secrets: Vec<_> = secrets.try_collect().await?;
-    Ok(secrets.into_iter().flatten().collect())
-}
-
 /// A Secret is readable only in a control namespace that is ours and therefore has our binding.
 async fn read_secret(
     cluster: &Reader,
@@ -332,24 +320,13 @@ async fn read_secret(
 }
 
 impl Cluster {
-    /// Those of these tenants that were not read yet.
-    pub(super) async fn read_secrets(
-        &mut self,
-        cluster: &Reader,
-        mut tenants: Vec<TenantName>,
-    ) -> Result<(), Error> {
-        tenants.retain(|name| !self.secrets.contains_key(name));
-        let tenants = tenants.into_iter().map(|name| (name, true)).collect();
-        self.secrets.extend(read_secrets(cluster, tenants).await?);
-        Ok(())
-    }
-
     fn secret(&self, name: &TenantName, subject: &Subject) -> Secret {
         let wants_one = |desired: &Desired| {
             let mut ids = desired.objects.keys();
             ids.any(|id| matches!(id, ObjectId::Credentials { .. }))
         };
-        let is_known = subject.has_key() && subject.has_known_hosts();
+        // Which of several keys is in use, the Secret alone tells for sure.
+        let is_known = subject.has_key() && subject.has_known_hosts() && !subject.has_former_keys();
         if is_known && subject.is_finished() || !wants_one(&subject.desired(name)) {
             Secret::AsRemembered
         } else if self.lists.has_control_namespace(name) {

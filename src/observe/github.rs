@@ -340,7 +340,13 @@ impl GitHub {
         seen: &mut Seen,
     ) {
         let held = Held::of(seen);
+        let memory = subject.memory.as_ref();
+        let is_former =
+            |key: &Fingerprint| memory.is_some_and(|memory| memory.former.contains(key));
+        // While that is unknown, any of them may be the one in use.
+        let may_go = held.was_read || subject.wish.is_none();
         let title = self.surroundings.key_title(tenant);
+        let mut former = BTreeSet::new();
         for key in &state.keys {
             let Some(fingerprint) = keys::fingerprint(&key.public_key) else {
                 continue;
@@ -354,14 +360,17 @@ impl GitHub {
                 let title = title.clone();
                 let id = ObjectId::DeployKey { repository, title };
                 seen.sight(id, ours(Object::DeployKey(found)));
-            } else if key.title == title && held.was_read {
-                let title = title.clone();
+            } else if is_former(&fingerprint) {
+                former.insert(fingerprint.clone());
+                let title = key.title.clone();
                 let id = ObjectId::FormerKey {
                     repository,
                     title,
                     fingerprint,
                 };
-                seen.sight(id, ours(Object::FormerKey(found)));
+                if may_go {
+                    seen.sight(id, ours(Object::FormerKey(found)));
+                }
             } else if !is_of_another_cluster(&key.title, &title, tenant) {
                 let id = ObjectId::StrangeKey {
                     repository,
@@ -371,9 +380,10 @@ impl GitHub {
                 seen.sight(id, ours(Object::StrangeKey(found)));
             }
         }
+        seen.former = may_go.then_some(former);
     }
 
-    /// Why the key in use is to be replaced, if it is.
+    /// Why the key in use is to be replaced, if it is. Its age is that of its registration: GitHub tells it unasked.
     fn rotation(
         &self,
         subject: &Subject,
@@ -381,42 +391,14 @@ impl GitHub {
         fingerprint: &Fingerprint,
     ) -> Option<Rotation> {
         let entry = subject.entry()?;
-        let asked = subject
-            .memory
-            .as_ref()
-            .and_then(|memory| memory.replace.as_ref());
-        if asked == Some(fingerprint) {
+        let memory = subject.memory.as_ref();
+        if memory.and_then(|memory| memory.replace.as_ref()) == Some(fingerprint) {
             return Some(Rotation::Asked);
         }
         let made = key.created_at?;
         let seconds = i64::try_from(entry.deploy_key.rotate_after.seconds).ok()?;
         let lasts = SignedDuration::from_secs(seconds);
         (self.now.duration_since(made) >= lasts).then_some(Rotation::Aged { made })
-    }
-
-    /// The tenants whose workspace has a key of our title that is not the one remembered: only the Secret tells which
-    /// of them is in use.
-    pub(super) fn with_doubtful_keys(
-        &self,
-        subjects: &BTreeMap<TenantName, Subject>,
-    ) -> Vec<TenantName> {
-        let is_doubtful = |name: &TenantName, state: &RepositoryState| {
-            let memory = subjects
-                .get(name)
-                .and_then(|subject| subject.memory.as_ref());
-            let remembered = memory.and_then(|memory| memory.key.as_ref());
-            let title = self.surroundings.key_title(name);
-            let mut ours = state.keys.iter().filter(|key| key.title == title);
-            ours.any(|key| keys::fingerprint(&key.public_key).as_ref() != remembered)
-        };
-        let doubtful = self
-            .repositories
-            .iter()
-            .filter(|(name, answer)| match answer {
-                Answer::Present(state) => is_doubtful(name, state),
-                Answer::Absent | Answer::Unreadable(_) => false,
-            });
-        doubtful.map(|(name, _)| name.clone()).collect()
     }
 }
 

@@ -231,7 +231,7 @@ impl Spoken {
     fn of_outcome((step, outcome): &(Step, Outcome), wanted: &Objects) -> Self {
         let says = match outcome {
             Outcome::Done => says(step, wanted),
-            Outcome::Waiting => says(step, wanted).aside("until Flux has fetched with the new key"),
+            Outcome::Waiting => says(step, wanted).aside(waits_for(step)),
             Outcome::Failed { error, .. } => Phrase::new().message(error),
             Outcome::Skipped { because } => Phrase::new()
                 .words(format!("because {} ", because.noun()))
@@ -448,9 +448,17 @@ fn of_found(id: &ObjectId, found: &Object) -> Phrase {
         ) => of_key(key)
             .words(" on ")
             .name(repository)
-            .aside("no longer in use, with fingerprint ")
+            .aside("not in use any more, with fingerprint ")
             .name(fingerprint),
         _ => Phrase::new(),
+    }
+}
+
+fn waits_for(step: &Step) -> &'static str {
+    if step.change.is_wanted() {
+        "once the key before it is gone"
+    } else {
+        "once Flux has fetched with the one in use"
     }
 }
 
@@ -466,12 +474,13 @@ fn of_update(id: &ObjectId, fields: &[FieldChange]) -> Phrase {
                 .name(repository)
         }
         (ObjectId::DeployKey { .. }, fields) => {
-            let phrase = Phrase::new().words("a new key pair takes its place");
+            let phrase = Phrase::new()
+                .words("a new key takes its place, and it goes once Flux has fetched with that");
             fields
                 .iter()
                 .fold(phrase, |phrase, field| match field.path.as_str() {
-                    plan::MADE => phrase.aside("made ").name(text(&field.before)),
-                    plan::ASKED => phrase.aside("somebody asked for it"),
+                    plan::MADE => phrase.aside("it is of ").name(text(&field.before)),
+                    plan::ASKED => phrase.aside("somebody has asked for it"),
                     _ => phrase,
                 })
         }

@@ -14,7 +14,7 @@ use crate::object::{
     Access, Credentials, DeployKey, FIELD_MANAGER, Fingerprint, Kind, ManifestId, Object, ObjectId,
     Permission, Repository,
 };
-use crate::observed::{Memory, Observed, Ownership, Progress, Sighting};
+use crate::observed::{Memory, Observed, Ownership, Progress, Rotation, Sighting};
 use crate::plan::{Change, Plan, Step, TenantPlan, Verb, foresee, of_tenant};
 use crate::surroundings::Surroundings;
 use crate::tenants::Tenant;
@@ -25,6 +25,10 @@ pub(crate) struct World {
     manifests: BTreeMap<ManifestId, Value>,
     /// The namespace's Secret: algorithm and public half.
     secrets: BTreeMap<String, (String, String)>,
+    /// What it held before.
+    former: BTreeSet<String>,
+    /// Why the keys in use have had their time.
+    pub(crate) rotation: Option<Rotation>,
     entries: BTreeMap<TenantName, (Tenant, Progress)>,
     made: usize,
 }
@@ -182,7 +186,8 @@ impl World {
     }
 
     pub(crate) fn lose_secret(&mut self, namespace: &str) {
-        self.secrets.remove(namespace);
+        let lost = self.secrets.remove(namespace);
+        self.former.extend(lost.map(|(_, public)| public));
         self.entries
             .values_mut()
             .for_each(|(_, progress)| *progress = Progress::Unfinished);
@@ -225,7 +230,9 @@ impl World {
             credentials.algorithm.clone(),
             format!("SHA256:{}", self.made),
         );
-        self.secrets.insert(namespace.to_owned(), pair);
+        let before = self.secrets.insert(namespace.to_owned(), pair);
+        self.former.extend(before.map(|(_, public)| public));
+        self.rotation = None;
     }
 
     fn write_repository(&mut self, name: &FullName, to: &Repository, change: &Change) {
@@ -412,7 +419,7 @@ impl World {
                 workspace.show(
                     &name,
                     tenant,
-                    secret.map(|(_, public)| public.as_str()),
+                    (secret.map(|(_, public)| public.as_str()), &self.former),
                     &mut sightings,
                 );
             }
@@ -420,6 +427,7 @@ impl World {
         Observed {
             sightings,
             memory: self.memory(&wanted.tenant),
+            rotation: self.rotation,
             ..Observed::default()
         }
     }
@@ -433,6 +441,7 @@ impl World {
             created_at: "2026-11-25T00:00:00Z".parse().unwrap(),
             repository: None,
             key: None,
+            former: BTreeSet::new(),
             replace: None,
             known_hosts: None,
             progress: *progress,
@@ -460,7 +469,7 @@ impl Workspace {
         &self,
         name: &FullName,
         tenant: &str,
-        held: Option<&str>,
+        (held, former): (Option<&str>, &BTreeSet<String>),
         sightings: &mut BTreeMap<ObjectId, Sighting>,
     ) {
         let repository = || name.clone();
@@ -514,7 +523,7 @@ impl Workspace {
             let (id, object) = if Some(key.public.as_str()) == held {
                 let id = ObjectId::DeployKey { repository, title };
                 (id, Object::DeployKey(found))
-            } else if key.title == title {
+            } else if former.contains(&key.public) {
                 let id = ObjectId::FormerKey {
                     repository,
                     title,
