@@ -6,6 +6,7 @@
 mod cluster;
 mod github;
 mod keys;
+pub mod rotation;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -4,6 +4,7 @@ pub mod crds;
 #[cfg(feature = "sandbox")]
 pub mod demo;
 pub mod plan;
+pub mod rotate;
 pub mod schema;
 pub mod serve;
 pub mod validate;
@@ -38,6 +39,8 @@ enum Command {
     Serve(Box<ServeArgs>),
     /// Show what would change on GitHub and in the cluster; changes nothing
     Plan(Box<plan::PlanArgs>),
+    /// Replace the deploy key of a tenant; the former one goes once Flux has fetched with the new one
+    Rotate(rotate::RotateArgs),
     /// Show what is wrong in a file, without looking at GitHub or the cluster
     Validate {
         /// The file; `-` is standard input
@@ -102,6 +105,11 @@ fn start(command: Command) -> anyhow::Result<u8> {
             out.write_all(text.as_bytes())?;
             Ok(status)
         }
+        Command::Rotate(args) => {
+            let text = runtime()?.block_on(rotate::run(&args))?;
+            out.write_all(text.as_bytes())?;
+            Ok(0)
+        }
         Command::Validate {
             file,
             repository,
@@ -154,9 +162,12 @@ impl Command {
             // The story tells what happens.
             #[cfg(feature = "sandbox")]
             Self::Demo(_) => "off",
-            Self::Serve(_) | Self::Plan(_) | Self::Validate { .. } | Self::Schema | Self::Crds => {
-                "info"
-            }
+            Self::Serve(_)
+            | Self::Plan(_)
+            | Self::Rotate(_)
+            | Self::Validate { .. }
+            | Self::Schema
+            | Self::Crds => "info",
         }
     }
 }

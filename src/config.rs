@@ -190,7 +190,7 @@ fn secret(
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     let period: crate::tenants::Period = text.parse()?;
     if period.seconds == 0 {
         return Err("must be longer than nothing".to_owned());
