@@ -99,7 +99,10 @@ mod tests {
             ("/tenantry plan everything", Some(Command::Help)),
             ("/tenantry apply", Some(Command::Help)),
             ("/tenantry rotate shop", Some(rotate("shop"))),
-            ("/tenantry rotate\tshop \nIt has leaked.", Some(rotate("shop"))),
+            (
+                "/tenantry rotate\tshop \nIt has leaked.",
+                Some(rotate("shop")),
+            ),
             ("/tenantry rotate", Some(Command::Help)),
             ("/tenantry rotate shop bank", Some(Command::Help)),
             ("/tenantry rotate ../shop", Some(Command::Help)),

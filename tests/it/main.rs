@@ -23,4 +23,5 @@ mod open_pulls;
 mod pace;
 mod pull_request;
 mod queue;
+mod rotation;
 mod webhook;
