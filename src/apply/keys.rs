@@ -78,7 +78,9 @@ impl Work<'_> {
         read_only: bool,
     ) -> Result<Outcome, Failure> {
         // There are never more than two: what an earlier replacement has left goes first.
-        for former in self.known.former.clone().unwrap_or_default() {
+        let remembered = self.known.memory.as_ref().map(|memory| &memory.former);
+        let former = self.known.former.as_ref().or(remembered);
+        for former in former.cloned().unwrap_or_default() {
             match self.former_key(repository, &former).await? {
                 Outcome::Done => {}
                 waiting => return Ok(waiting),

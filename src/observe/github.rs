@@ -356,7 +356,10 @@ impl GitHub {
                 read_only: key.read_only,
             };
             if Some(&fingerprint) == held.key.as_ref() {
-                seen.observed.rotation = self.rotation(subject, key, &fingerprint);
+                let is_sure = may_go || !subject.has_former_keys();
+                seen.observed.rotation = self
+                    .rotation(subject, key, &fingerprint)
+                    .filter(|_| is_sure);
                 let title = title.clone();
                 let id = ObjectId::DeployKey { repository, title };
                 seen.sight(id, ours(Object::DeployKey(found)));
