@@ -19,11 +19,15 @@ mod world;
 
 use std::time::Duration;
 
+use app::App;
 use operation::Cost;
 use tenantry::sandbox::github::Class;
 use world::World;
 
 const TENANTS: usize = 300;
+
+/// Keys that one comparison replaces because they have grown old.
+const ROTATIONS: usize = 20;
 
 fn requests(cost: &Cost) -> usize {
     cost.github.values().sum()
@@ -72,4 +76,18 @@ async fn requests_grow_with_the_change_and_not_with_the_organisation() {
         "a repository, its first file, two teams, a key"
     );
     assert!(of(&add_one, Class::Report) <= 20, "{add_one:#?}");
+
+    // Keys that grow old together are replaced a few at a time, and each costs what it takes.
+    world.age_all_keys();
+    for start in 1..=2 {
+        let (mark, app) = (world.github.mark(), App::start(&world, never));
+        while world.keys_since(mark) != [ROTATIONS; 2] {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        world.settled().await;
+        app.stop();
+        assert_eq!(world.keys_since(mark), [ROTATIONS; 2], "start {start}");
+        let requests = world.github.requests_since(mark).len();
+        assert!(requests <= 7 * ROTATIONS, "{requests}");
+    }
 }
