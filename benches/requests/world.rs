@@ -116,25 +116,6 @@ impl World {
         self.cluster.request_count()
     }
 
-    /// All deploy keys were registered long ago.
-    pub(crate) fn age_all_keys(&self) {
-        self.github.edit(|github| {
-            let repositories = github.repositories.values_mut();
-            for key in repositories.flat_map(|found| found.deploy_keys.values_mut()) {
-                "2020-01-01T00:00:00Z".clone_into(&mut key.created_at);
-            }
-        });
-    }
-
-    /// How many keys were registered and how many removed since the mark.
-    pub(crate) fn keys_since(&self, mark: Mark) -> [usize; 2] {
-        let requests = self.github.requests_since(mark);
-        ["POST", "DELETE"].map(|method| {
-            let of_keys = requests.iter().filter(|one| one.method == method);
-            of_keys.filter(|one| one.path.contains("/keys")).count()
-        })
-    }
-
     pub(crate) fn tip(&self) -> String {
         self.github.head(CONTROL, "main").expect("it was furnished")
     }

@@ -475,11 +475,11 @@ fn of_update(id: &ObjectId, fields: &[FieldChange]) -> Phrase {
         }
         (ObjectId::DeployKey { .. }, fields) => {
             let phrase = Phrase::new()
-                .words("a new key takes its place, and it goes once Flux has fetched with that");
+                .words("another takes its place; it goes once Flux has fetched with the new one");
             fields
                 .iter()
                 .fold(phrase, |phrase, field| match field.path.as_str() {
-                    plan::MADE => phrase.aside("it is of ").name(text(&field.before)),
+                    plan::MADE => phrase.aside("registered ").name(text(&field.before)),
                     plan::ASKED => phrase.aside("somebody has asked for it"),
                     _ => phrase,
                 })

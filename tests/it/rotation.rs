@@ -152,7 +152,7 @@ async fn both_keys_are_registered_until_flux_has_fetched_with_the_new_one() {
     let underway = world.newest(&tip, APPLY).expect("a check");
     assert_eq!(underway.conclusion, None, "{underway:#?}");
     let told = said(underway);
-    assert!(told.contains("a new key takes its place"), "{told}");
+    assert!(told.contains("another takes its place"), "{told}");
 
     // Flux cannot: the former key stays, and people are told what Flux says.
     let refused = "failed to checkout: ssh: unable to authenticate";
@@ -306,12 +306,7 @@ async fn the_file_asks_for_a_key_of_another_kind_and_with_other_rights() {
     let (number, head) = world.pull("writes", &file);
     world.check(&head, "tenantry/plan").await;
     let comment = world.comment(number).expect("a plan");
-    for part in [
-        "a new key takes its place",
-        "readOnly",
-        "algorithm",
-        "wider",
-    ] {
+    for part in ["another takes its place", "readOnly", "algorithm", "wider"] {
         assert!(comment.contains(part), "{part}: {comment}");
     }
     let merged = world.merge(number);
