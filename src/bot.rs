@@ -25,7 +25,7 @@ use jiff::Timestamp;
 pub use crate::bot::follow::Follow;
 pub use crate::bot::job::{Job, Work};
 
-use crate::bot::control::{Control, KnownHosts};
+use crate::bot::control::{Control, KnownHosts, LastFiles};
 use crate::bot::reporting::{Begun, Comments};
 use crate::bot::slices::Merges;
 use crate::github::{App, GitHub};
@@ -78,6 +78,7 @@ struct Shared {
     known_hosts: KnownHosts,
     follow: Follow,
     merges: Merges,
+    last_files: LastFiles,
 }
 
 /// What the settings say.
@@ -118,6 +119,7 @@ impl Bot {
                 known_hosts: KnownHosts::default(),
                 follow,
                 merges: Merges::default(),
+                last_files: LastFiles::default(),
             }),
         })
     }

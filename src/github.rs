@@ -30,7 +30,9 @@ pub use comments::Comment;
 pub use error::{Call, Error, InvalidSettings};
 pub use history::History;
 pub use limits::{ContentLimits, InvalidLimits};
-pub use pulls::{CheckedPull, Files, MergeCommit, Mergeable, MergedPull, OpenPull, Pull};
+pub use pulls::{
+    CheckedPull, Checks, Files, MergeCommit, Mergeable, MergedPull, OpenPull, Pull, Tip,
+};
 pub use repositories::{Created, NewFile, NewRepository, RepositoryChange, RepositoryInfo};
 pub use state::{Key, OnlyCommit, RepositoryPage, RepositoryPages, RepositoryState, Seen};
 pub use teams::TeamState;

@@ -1,5 +1,6 @@
 //! A control repo, looked up: its default branch, and the installations that act for it.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -72,7 +73,69 @@ impl KnownHosts {
     }
 }
 
+/// The file of a control repo as the default branch had it last: most pull requests start there, and a commit's file never
+/// changes.
+#[derive(Default)]
+pub(super) struct LastFiles(Mutex<BTreeMap<FullName, LastFile>>);
+
+struct LastFile {
+    commit: String,
+    text: Arc<str>,
+}
+
+impl LastFiles {
+    fn at(&self, repository: &FullName, commit: &str) -> Option<Arc<str>> {
+        let files = self.all();
+        let last = files.get(repository).filter(|file| file.commit == commit)?;
+        Some(Arc::clone(&last.text))
+    }
+
+    fn keep(&self, repository: &FullName, commit: &str, text: &Arc<str>) {
+        let last = LastFile {
+            commit: commit.to_owned(),
+            text: Arc::clone(text),
+        };
+        self.all().insert(repository.clone(), last);
+    }
+
+    fn all(&self) -> MutexGuard<'_, BTreeMap<FullName, LastFile>> {
+        self.0
+            .lock()
+            .expect("no code panics while it holds the files")
+    }
+}
+
 impl Bot {
+    /// The tenants file at a commit, if that has one.
+    pub(super) async fn file(
+        &self,
+        control: &Control,
+        commit: &str,
+    ) -> anyhow::Result<Option<Arc<str>>> {
+        let repository = &control.repository;
+        let last = self.shared.last_files.at(repository, commit);
+        if last.is_some() {
+            return Ok(last);
+        }
+        let path = &self.shared.setup.tenants_file;
+        let text = self.reader(control).file(repository, path, commit).await?;
+        Ok(text.map(Arc::from))
+    }
+
+    /// The same at the tip of the default branch.
+    pub(super) async fn file_at_tip(
+        &self,
+        control: &Control,
+        tip: &str,
+    ) -> anyhow::Result<Option<Arc<str>>> {
+        let text = self.file(control, tip).await?;
+        if let Some(text) = &text {
+            let repository = &control.repository;
+            self.shared.last_files.keep(repository, tip, text);
+        }
+        Ok(text)
+    }
+
     pub(super) async fn control(&self, repository: &FullName) -> anyhow::Result<Control> {
         if let Some(control) = self.controls().get(repository) {
             return Ok(control.clone());
@@ -109,7 +172,7 @@ impl Bot {
         self.controls().remove(repository);
     }
 
-    fn controls(&self) -> std::sync::MutexGuard<'_, std::collections::BTreeMap<FullName, Control>> {
+    fn controls(&self) -> MutexGuard<'_, BTreeMap<FullName, Control>> {
         self.shared
             .controls
             .lock()

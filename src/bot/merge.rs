@@ -16,7 +16,7 @@ use crate::bot::reporting::{Beginning, Concluded, Saying, conclusion, in_api_wor
 use crate::bot::slices::{self, Extent, go_on};
 use crate::bot::{APPLY_CHECK, Bot, Job, PLAN_CHECK, Work, limited_until, now};
 use crate::compare::{self, Draft, File as Soundness, Scope, Wanted};
-use crate::github::{CheckRun, MergedPull};
+use crate::github::{CheckRun, MergedPull, Tip};
 use crate::live::following;
 use crate::live::{Course, MergeId, Traces};
 use crate::names::TenantName;
@@ -37,7 +37,7 @@ pub(super) struct Round<'a> {
     pub(super) control: &'a Control,
     pub(super) tip: &'a str,
     /// Our check on the tip, as an earlier round left it.
-    check: Option<CheckRun>,
+    check: Option<&'a CheckRun>,
     /// What an earlier round told, if the work goes on.
     told: Option<Told>,
     /// Commits before the tip, whose pull requests wait for the outcome.
@@ -66,7 +66,11 @@ impl Bot {
     ) -> anyhow::Result<Next<Job>> {
         let tip = self
             .reader(control)
-            .branch_tip(&control.repository, &control.default_branch)
+            .tip(
+                &control.repository,
+                &control.default_branch,
+                self.checks(APPLY_CHECK),
+            )
             .await?;
         let tip = tip.with_context(|| {
             format!(
@@ -75,9 +79,10 @@ impl Bot {
             )
         })?;
         let path = &self.shared.setup.tenants_file;
-        let reader = self.reader(control);
-        let text = async { anyhow::Ok(reader.file(&control.repository, path, &tip).await?) };
-        let (round, text) = tokio::try_join!(self.round(control, &tip, wanted), text)?;
+        let (round, text) = tokio::try_join!(
+            self.round(control, &tip, wanted),
+            self.file_at_tip(control, &tip.commit)
+        )?;
         let Some(text) = text else {
             let (missing, file) = ([missing_file(path)], File { path, text: "" });
             self.refuse(&round, &missing, &file, wanted).await?;
@@ -151,7 +156,11 @@ impl Bot {
     async fn round<'a>(
         &self,
         control: &'a Control,
-        tip: &'a str,
+        Tip {
+            commit: tip,
+            pulls: of_tip,
+            check,
+        }: &'a Tip,
         wanted: &Reconcile,
     ) -> anyhow::Result<Round<'a>> {
         for commit in wanted.commits.iter().filter(|commit| *commit != tip) {
@@ -162,12 +171,6 @@ impl Bot {
         let mut owed = wanted.owed.clone();
         owed.extend_from_slice(&wanted.commits);
         owed.retain(|commit| commit != tip);
-        let mut commits = owed.clone();
-        commits.push(tip.to_owned());
-        let reader = self.reader(control);
-        let pulls = async { anyhow::Ok(reader.pulls_with(&control.repository, &commits).await?) };
-        let check = self.check(control, tip, APPLY_CHECK);
-        let (check, mut pulls) = tokio::try_join!(check, pulls)?;
         let goes_on = check.as_ref().filter(|run| conclusion(run).is_none());
         let told = goes_on.and_then(|run| Told::from_marker(&run.text));
         // What a process before this one owed.
@@ -175,16 +178,18 @@ impl Bot {
             .iter()
             .flat_map(|told| told.owed.clone())
             .collect::<Vec<_>>();
-        forgotten.retain(|commit| !commits.contains(commit));
-        pulls.extend(reader.pulls_with(&control.repository, &forgotten).await?);
+        forgotten.retain(|commit| commit != tip && !owed.contains(commit));
         owed.extend(forgotten);
+        let reader = self.reader(control);
+        let pulls = reader.pulls_with(&control.repository, &owed).await?;
+        let pulls = pulls.into_values().flatten().chain(of_tip.iter().cloned());
         Ok(Round {
             control,
             tip,
-            check,
+            check: check.as_ref(),
             told,
             owed,
-            pulls: distinct(pulls.into_values().flatten()),
+            pulls: distinct(pulls),
         })
     }
 
@@ -348,8 +353,7 @@ impl Bot {
             self.show_check(round, check::progress_check(told)).await?;
         } else {
             let applying = round.beginning(check::begun_check("Applying"));
-            self.begin_after(round.control, applying, round.check.as_ref())
-                .await?;
+            self.begin(round.control, applying, round.check).await?;
         }
         let lines = lines(parsed);
         for pull in &round.pulls {
@@ -368,8 +372,7 @@ impl Bot {
         shown: check::Underway,
     ) -> anyhow::Result<()> {
         let beginning = round.beginning(shown);
-        self.show(round.control, beginning, round.check.as_ref())
-            .await
+        self.show(round.control, beginning, round.check).await
     }
 
     /// Says what came of it, unless that is what the check says already and nothing was done. Where everything was
@@ -407,7 +410,7 @@ impl Bot {
     /// earlier try wrote.
     async fn follow_on(&self, round: &Round<'_>, slice: &Slice) -> Option<following::Telling> {
         let mut tenants = slice.written();
-        if round.check.as_ref().and_then(conclusion).is_none() {
+        if round.check.and_then(conclusion).is_none() {
             for name in &slice.of_tip {
                 tenants.entry(name.clone()).or_default();
             }
@@ -477,7 +480,7 @@ impl Bot {
     ) -> anyhow::Result<()> {
         self.shared.merges.end(&round.control.repository);
         let text = check::impossible_check(findings, file);
-        let said = round.check.as_ref().map(|run| run.title.as_str());
+        let said = round.check.map(|run| run.title.as_str());
         let is_new = said != Some(text.title.as_str());
         if !is_new && wanted.telling == Telling::News {
             return Ok(());
@@ -503,7 +506,7 @@ impl Bot {
             return Ok(());
         }
         let text = check::not_applied_check(&format!("{error:#}"));
-        let said = round.check.as_ref().map(|run| run.title.as_str());
+        let said = round.check.map(|run| run.title.as_str());
         if said == Some(text.title.as_str()) {
             return Ok(());
         }

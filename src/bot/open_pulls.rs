@@ -61,11 +61,10 @@ impl Bot {
         let untouching = Some(Basis::head().to_string());
         let current = [Basis::file(base.text), Basis::tip(base.tip)];
         let current = current.map(|basis| Some(basis.to_string()));
-        let check = (PLAN_CHECK, self.shared.app.id);
         let pulls = self
             .reader(control)
             .in_background()
-            .checked_pulls(repository, &control.default_branch, check)
+            .checked_pulls(repository, &control.default_branch, self.checks(PLAN_CHECK))
             .await?;
         let touching = pulls
             .into_iter()

@@ -38,6 +38,8 @@ struct Commits<'a> {
     base: &'a str,
     /// Where the file is read that would be applied.
     result: &'a str,
+    /// The newest check of the plan so far.
+    check: Option<&'a CheckRun>,
 }
 
 impl Bot {
@@ -49,7 +51,7 @@ impl Bot {
     ) -> anyhow::Result<Next<Job>> {
         let reader = self.reader(control);
         let Some(pull) = reader
-            .pull(&control.repository, number)
+            .pull(&control.repository, number, self.checks(PLAN_CHECK))
             .await?
             .filter(|pull| pull.open)
         else {
@@ -80,6 +82,7 @@ impl Bot {
             base_branch: &pull.base_branch,
             base: &pull.base_tip,
             result,
+            check: pull.check.as_ref(),
         };
         self.plan_between(control, commits).await
     }
@@ -90,10 +93,13 @@ impl Bot {
         control: &Control,
         head: &str,
     ) -> anyhow::Result<Next<Job>> {
-        let base = self
-            .reader(control)
-            .branch_tip(&control.repository, &control.default_branch)
-            .await?;
+        let reader = self.reader(control);
+        let base = async {
+            let (repository, branch) = (&control.repository, &control.default_branch);
+            anyhow::Ok(reader.branch_tip(repository, branch).await?)
+        };
+        let check = self.check(control, head, PLAN_CHECK);
+        let (base, check) = tokio::try_join!(base, check)?;
         let base = base.unwrap_or_default();
         let commits = Commits {
             pull: None,
@@ -101,6 +107,7 @@ impl Bot {
             base_branch: &control.default_branch,
             base: &base,
             result: head,
+            check: check.as_ref(),
         };
         self.plan_between(control, commits).await
     }
@@ -122,12 +129,11 @@ impl Bot {
 
     /// The check goes green; a comment there is of an earlier state says so too.
     async fn untouched(&self, control: &Control, pull: &Pull) -> anyhow::Result<Next<Job>> {
-        let existing = self.check(control, &pull.head_sha, PLAN_CHECK).await?;
         let basis = Basis::head();
-        let says_so = |run: CheckRun| {
-            conclusion(&run) == Some(Conclusion::Success) && run.external_id == basis.to_string()
+        let says_so = |run: &CheckRun| {
+            conclusion(run) == Some(Conclusion::Success) && run.external_id == basis.to_string()
         };
-        if existing.is_some_and(says_so) {
+        if pull.check.as_ref().is_some_and(says_so) {
             return Ok(Next::Done);
         }
         let commits = Commits {
@@ -136,6 +142,7 @@ impl Bot {
             base_branch: &pull.base_branch,
             base: &pull.base_tip,
             result: &pull.head_sha,
+            check: pull.check.as_ref(),
         };
         let outlook = Outlook {
             comment: Saying::Quiet(self.nothing(&commits)),
@@ -168,7 +175,7 @@ impl Bot {
             head: &pull.head_sha,
             shown: check::begun_check("Waiting for GitHub's merge commit"),
         };
-        self.begin(control, waiting).await?;
+        self.begin(control, waiting, pull.check.as_ref()).await?;
         let work = Work::Plan {
             number: pull.number,
             looks: looks + 1,
@@ -189,13 +196,12 @@ impl Bot {
         control: &Control,
         commits: Commits<'_>,
     ) -> anyhow::Result<Next<Job>> {
-        let reader = self.reader(control);
-        let path = &self.shared.setup.tenants_file;
         let (before, after) = tokio::try_join!(
-            reader.file(&control.repository, path, commits.base),
-            reader.file(&control.repository, path, commits.result)
+            self.file(control, commits.base),
+            self.file(control, commits.result)
         )?;
         let basis = Basis::file(before.as_deref());
+        let path = &self.shared.setup.tenants_file;
         if before == after {
             let unchanged = Outlook::of(check::untouched_check(path)).from(basis);
             let outlook = match commits.pull {
@@ -214,7 +220,7 @@ impl Bot {
             head: commits.head,
             shown: check::begun_check("Planning"),
         };
-        self.begin(control, planning).await?;
+        self.begin(control, planning, commits.check).await?;
         let outlook = match self
             .outlook(control, &commits, before.as_deref(), after.as_deref())
             .await

@@ -7,7 +7,7 @@ use super::Bot;
 use super::control::Control;
 use super::open_pulls::Basis;
 use crate::github::{
-    Annotation, CheckRun, Conclusion, Error, Level, NewCheck, Output, Progress, Shown,
+    Annotation, CheckRun, Checks, Conclusion, Error, Level, NewCheck, Output, Progress, Shown,
 };
 use crate::names::FullName;
 use crate::render::annotations::{self, Level as Wanted};
@@ -164,23 +164,13 @@ impl Bot {
         Ok(runs.into_iter().max_by_key(|run| run.id))
     }
 
-    /// Shows a check in progress, unless it is shown already.
-    pub(super) async fn begin(
-        &self,
-        control: &Control,
-        beginning: Beginning<'_>,
-    ) -> anyhow::Result<()> {
-        if self.begun(control, &beginning).is_some() {
-            return Ok(());
-        }
-        let Beginning { head, name, .. } = beginning;
-        let existing = self.check(control, head, name).await?;
-        self.begin_after(control, beginning, existing.as_ref())
-            .await
+    pub(super) fn checks<'a>(&self, name: &'a str) -> Checks<'a> {
+        let app_id = self.shared.app.id;
+        Checks { name, app_id }
     }
 
-    /// The same where the newest check before it is known already.
-    pub(super) async fn begin_after(
+    /// Shows a check in progress, unless it is shown already; `existing` is the newest one before it.
+    pub(super) async fn begin(
         &self,
         control: &Control,
         beginning: Beginning<'_>,
@@ -217,7 +207,7 @@ impl Bot {
         let run = existing.filter(|run| !is_completed(run.progress));
         let begun = self.begun(control, &beginning).or(run.map(|run| run.id));
         let Some(id) = begun else {
-            return self.begin_after(control, beginning, existing).await;
+            return self.begin(control, beginning, existing).await;
         };
         let Beginning { name, head, shown } = beginning;
         let reporter = self.reporter(control);

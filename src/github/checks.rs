@@ -1,9 +1,11 @@
 //! Check runs: reading what was told before, telling what is new.
 
+use serde::de::{IntoDeserializer as _, value};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::error::Error;
+use super::graphql::Nodes;
 use super::transport::{Request, encoded};
 use super::{Reader, Reporter};
 use crate::names::FullName;
@@ -124,6 +126,31 @@ struct OutputAnswer {
     text: Option<String>,
 }
 
+/// A commit with our check runs on it, in GraphQL.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Checked {
+    check_suites: Option<Nodes<Suite>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Suite {
+    check_runs: Option<Nodes<RunNode>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RunNode {
+    /// The schema says `Int`; real ones have long been larger than 32 bits.
+    database_id: Option<u64>,
+    status: String,
+    conclusion: Option<String>,
+    external_id: Option<String>,
+    #[serde(flatten)]
+    output: OutputAnswer,
+}
+
 #[derive(Deserialize)]
 struct Identified {
     id: u64,
@@ -145,6 +172,36 @@ impl Reader {
         let pages: Vec<CheckRunsPage> = self.client.pages(path).await?;
         let runs = pages.into_iter().flat_map(|page| page.check_runs);
         Ok(runs.map(CheckRun::from).collect())
+    }
+}
+
+impl Checked {
+    /// The newest check run, of those that were asked for.
+    pub(super) fn newest(self) -> Option<CheckRun> {
+        let suites = self.check_suites.into_iter().flat_map(|all| all.nodes);
+        let runs = suites.filter_map(|suite| suite.check_runs);
+        let runs = runs.flat_map(|all| all.nodes);
+        runs.filter_map(RunNode::into_rest)
+            .map(CheckRun::from)
+            .max_by_key(|run| run.id)
+    }
+}
+
+impl RunNode {
+    /// GraphQL has REST's words in capitals.
+    fn into_rest(self) -> Option<CheckRunAnswer> {
+        let conclusion = self.conclusion.map(|word| {
+            let word = word.to_lowercase();
+            let known: Result<_, value::Error> = Conclusion::deserialize(word.into_deserializer());
+            known.unwrap_or(Conclusion::Other)
+        });
+        Some(CheckRunAnswer {
+            id: self.database_id?,
+            status: self.status.to_lowercase(),
+            conclusion,
+            external_id: self.external_id,
+            output: self.output,
+        })
     }
 }
 

@@ -240,6 +240,12 @@ pub(super) struct PageInfo {
     pub(super) end_cursor: Option<String>,
 }
 
+/// A connection of which one page is all.
+#[derive(Debug, Deserialize)]
+pub(super) struct Nodes<N> {
+    pub(super) nodes: Vec<N>,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Connection<N> {

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Reader;
+use super::checks::Checked;
 use super::error::Error;
-use super::graphql::{Aliased, Connection, PAGE, Partial, Query};
+use super::graphql::{Aliased, Connection, Nodes, PAGE, Partial, Query};
+use super::{CheckRun, Progress, Reader};
 use crate::names::FullName;
 
 /// A pull request as it is at this moment.
@@ -32,6 +33,8 @@ pub struct Pull {
     /// The commit on the base branch that the merge made.
     pub merged_as: Option<String>,
     pub files: Files,
+    /// The newest check on its head, of those that were asked for.
+    pub check: Option<CheckRun>,
 }
 
 /// Unknown: GitHub is still trying; this question made it try.
@@ -80,6 +83,23 @@ pub struct CheckedPull {
     pub concluded: Option<String>,
 }
 
+/// The commit that a branch points to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tip {
+    pub commit: String,
+    /// The merged pull requests that brought it, or contain it.
+    pub pulls: Vec<MergedPull>,
+    /// The newest check on it, of those that were asked for.
+    pub check: Option<CheckRun>,
+}
+
+/// The checks of one name that one App makes.
+#[derive(Debug, Clone, Copy)]
+pub struct Checks<'a> {
+    pub name: &'a str,
+    pub app_id: u64,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MergedPull {
     pub number: u64,
@@ -108,7 +128,7 @@ struct PullAnswer {
     author: Option<Actor>,
     base_ref_name: String,
     base_ref_oid: String,
-    base_ref: Option<Ref>,
+    base_ref: Option<Ref<Oid>>,
     head_ref_name: String,
     head_ref_oid: String,
     head_repository: Option<Named>,
@@ -116,6 +136,7 @@ struct PullAnswer {
     potential_merge_commit: Option<Commit>,
     merge_commit: Option<Oid>,
     changed_files: usize,
+    commits: Nodes<PullCommit<LastCommit>>,
     files: Option<Connection<FileAnswer>>,
 }
 
@@ -127,13 +148,22 @@ struct Actor {
 }
 
 #[derive(Deserialize)]
-struct Ref {
-    target: Option<Oid>,
+struct Ref<T> {
+    target: Option<T>,
 }
 
 #[derive(Deserialize)]
-struct RefIn {
-    r#ref: Option<Ref>,
+struct RefIn<T> {
+    r#ref: Option<Ref<T>>,
+}
+
+#[derive(Deserialize)]
+struct TipAnswer {
+    oid: String,
+    #[serde(flatten)]
+    pulls: CommitPulls,
+    #[serde(flatten)]
+    checked: Checked,
 }
 
 #[derive(Deserialize)]
@@ -154,11 +184,6 @@ struct Commit {
 }
 
 #[derive(Deserialize)]
-struct Nodes<N> {
-    nodes: Vec<N>,
-}
-
-#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct FileAnswer {
     path: String,
@@ -176,31 +201,19 @@ struct OpenPullAnswer {
 #[derive(Deserialize)]
 struct CheckedPullAnswer {
     number: u64,
-    commits: Nodes<PullCommit>,
+    commits: Nodes<PullCommit<Checked>>,
 }
 
 #[derive(Deserialize)]
-struct PullCommit {
-    commit: Suites,
+struct PullCommit<T> {
+    commit: T,
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Suites {
-    check_suites: Option<Nodes<Runs>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Runs {
-    check_runs: Option<Nodes<RunAnswer>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RunAnswer {
-    status: String,
-    external_id: Option<String>,
+struct LastCommit {
+    oid: String,
+    #[serde(flatten)]
+    checked: Checked,
 }
 
 #[derive(Deserialize)]
@@ -220,9 +233,19 @@ struct MergedPullAnswer {
 
 impl Reader {
     /// None if the repository has no pull request of this number; an error if the repository is not to be seen.
-    pub async fn pull(&self, repository: &FullName, number: u64) -> Result<Option<Pull>, Error> {
-        let text = include_str!("queries/pull.graphql");
-        let query = Query::new("Pull", text, of_pull(repository, number));
+    pub async fn pull(
+        &self,
+        repository: &FullName,
+        number: u64,
+        checks: Checks<'_>,
+    ) -> Result<Option<Pull>, Error> {
+        let text = concat!(
+            include_str!("queries/pull.graphql"),
+            include_str!("queries/newest_check.graphql")
+        );
+        let mut variables = of_pull(repository, number);
+        checks.add_to(&mut variables);
+        let query = Query::new("Pull", text, variables);
         let partial = self.client.query(&query).await?;
         let data: Data<PullIn> = partial.complete_but(|error| {
             error.is_not_found() && error.is_at(&["repository", "pullRequest"])
@@ -270,16 +293,15 @@ impl Reader {
         &self,
         repository: &FullName,
         base: &str,
-        (check, app_id): (&str, u64),
+        checks: Checks<'_>,
     ) -> Result<Vec<CheckedPull>, Error> {
         let text = include_str!("queries/checked_pulls.graphql");
-        let variables = json!({
+        let mut variables = json!({
             "owner": repository.owner,
             "name": repository.name,
             "base": base,
-            "check": check,
-            "app": app_id,
         });
+        checks.add_to(&mut variables);
         let query = Query::new("CheckedPulls", text, variables);
         let pointer = "/repository/pullRequests";
         let pulls: Vec<CheckedPullAnswer> = self.client.connection(query, pointer, None).await?;
@@ -334,20 +356,40 @@ impl Reader {
         Ok(found)
     }
 
-    /// The commit a branch points to; none if there is no such branch, an error if the repository is not to be seen.
+    /// The commit a branch points to, with what is known of it; none if there is no such branch, an error if the
+    /// repository is not to be seen.
+    pub async fn tip(
+        &self,
+        repository: &FullName,
+        branch: &str,
+        checks: Checks<'_>,
+    ) -> Result<Option<Tip>, Error> {
+        let text = concat!(
+            include_str!("queries/tip.graphql"),
+            include_str!("queries/commit_pulls.graphql"),
+            include_str!("queries/newest_check.graphql")
+        );
+        let mut variables = of_branch(repository, branch);
+        checks.add_to(&mut variables);
+        let query = Query::new("Tip", text, variables);
+        let data: Data<RefIn<TipAnswer>> = self.client.query(&query).await?.complete()?;
+        let target = data.repository.r#ref.and_then(|branch| branch.target);
+        Ok(target.map(|tip| Tip {
+            commit: tip.oid,
+            pulls: tip.pulls.merged(),
+            check: tip.checked.newest(),
+        }))
+    }
+
+    /// The same without what is known of it.
     pub async fn branch_tip(
         &self,
         repository: &FullName,
         branch: &str,
     ) -> Result<Option<String>, Error> {
         let text = include_str!("queries/branch_tip.graphql");
-        let variables = json!({
-            "owner": repository.owner,
-            "name": repository.name,
-            "ref": format!("refs/heads/{branch}"),
-        });
-        let query = Query::new("BranchTip", text, variables);
-        let data: Data<RefIn> = self.client.query(&query).await?.complete()?;
+        let query = Query::new("BranchTip", text, of_branch(repository, branch));
+        let data: Data<RefIn<Oid>> = self.client.query(&query).await?.complete()?;
         let target = data.repository.r#ref.and_then(|branch| branch.target);
         Ok(target.map(|commit| commit.oid))
     }
@@ -355,6 +397,21 @@ impl Reader {
 
 fn of_pull(repository: &FullName, number: u64) -> Value {
     json!({ "owner": repository.owner, "name": repository.name, "number": number })
+}
+
+fn of_branch(repository: &FullName, branch: &str) -> Value {
+    json!({
+        "owner": repository.owner,
+        "name": repository.name,
+        "ref": format!("refs/heads/{branch}"),
+    })
+}
+
+impl Checks<'_> {
+    fn add_to(self, variables: &mut Value) {
+        variables["check"] = json!(self.name);
+        variables["app"] = json!(self.app_id);
+    }
 }
 
 fn pulls_with_query(repository: &FullName, shas: &[String], tries: u32) -> Query {
@@ -412,17 +469,20 @@ impl From<OpenPullAnswer> for OpenPull {
     }
 }
 
+/// The check on the head; none while the list of commits, which GitHub brings up to date later, ends with another.
+fn check_on(head: &str, commits: Nodes<PullCommit<LastCommit>>) -> Option<CheckRun> {
+    let mut commits = commits.nodes.into_iter().map(|node| node.commit);
+    commits.find(|commit| commit.oid == head)?.checked.newest()
+}
+
 impl From<CheckedPullAnswer> for CheckedPull {
     fn from(answer: CheckedPullAnswer) -> Self {
-        let suites = answer.commits.nodes.into_iter();
-        let suites = suites.filter_map(|head| head.commit.check_suites);
-        let suites = suites.flat_map(|suites| suites.nodes);
-        let runs = suites.filter_map(|suite| suite.check_runs);
-        let newest = runs.flat_map(|runs| runs.nodes).next();
-        let concluded = newest.filter(|run| run.status == "COMPLETED");
+        let mut heads = answer.commits.nodes.into_iter();
+        let newest = heads.find_map(|head| head.commit.newest());
+        let concluded = newest.filter(|run| matches!(run.progress, Progress::Completed(_)));
         Self {
             number: answer.number,
-            concluded: concluded.map(|run| run.external_id.unwrap_or_default()),
+            concluded: concluded.map(|run| run.external_id),
         }
     }
 }
@@ -439,6 +499,7 @@ impl From<PullAnswer> for Pull {
             open: answer.state == "OPEN",
             merged: answer.merged,
             base_branch: answer.base_ref_name,
+            check: check_on(&answer.head_ref_oid, answer.commits),
             base_tip: base_tip.map_or(answer.base_ref_oid, |commit| commit.oid),
             head_sha: answer.head_ref_oid,
             head_branch: answer.head_ref_name,

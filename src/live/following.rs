@@ -426,6 +426,9 @@ impl Following {
                 head,
             } => match head {
                 Some(head) => {
+                    if let Some(entry) = self.entries.get_mut(&tenant) {
+                        entry.end_look();
+                    }
                     self.head(&tenant, &head, asked, now);
                     self.judge(&tenant, now);
                 }

@@ -228,10 +228,7 @@ fn plain(value: &mut Value) {
                 }
             }
             if map.contains_key("columnDefinitions") {
-                let columns = map["columnDefinitions"].as_array_mut();
-                for column in columns.into_iter().flatten() {
-                    column["description"] = Value::Null;
-                }
+                plain_table(map);
             }
             map.values_mut().for_each(plain);
             if let Some(Value::String(message)) = map.get_mut("message") {
@@ -245,6 +242,27 @@ fn plain(value: &mut Value) {
             });
         }
         _ => {}
+    }
+}
+
+/// Objects of the same moment may be some seconds old on one side and some more on the other.
+fn plain_table(table: &mut serde_json::Map<String, Value>) {
+    let mut ages = Vec::new();
+    let columns = table["columnDefinitions"].as_array_mut();
+    for (index, column) in columns.into_iter().flatten().enumerate() {
+        column["description"] = Value::Null;
+        if column["name"] == "Age" {
+            ages.push(index);
+        }
+    }
+    for row in table["rows"].as_array_mut().into_iter().flatten() {
+        for index in &ages {
+            let age = &mut row["cells"][index];
+            let seconds = age.as_str().and_then(|age| age.strip_suffix('s'));
+            if seconds.is_some_and(|seconds| seconds.parse::<u8>().is_ok()) {
+                *age = json!("seconds");
+            }
+        }
     }
 }
 

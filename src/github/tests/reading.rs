@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::server::{Answer, Server, ok, status};
-use crate::github::{Error, Mergeable, Seen};
+use crate::github::{CheckRun, Checks, Conclusion, Error, Mergeable, Progress, Seen};
 use crate::names::{FullName, TeamSlug};
 use crate::object::{Permission, Visibility};
 
@@ -360,6 +360,7 @@ fn pull(changes: &Value) -> Value {
         "potentialMergeCommit": { "oid": "merge", "parents": { "nodes": [{ "oid": "tip" }, { "oid": "head" }] } },
         "mergeCommit": null,
         "changedFiles": 1,
+        "commits": { "nodes": [{ "commit": checked("head", "IN_PROGRESS", &Value::Null) }] },
         "files": page(&json!([{ "path": "tenants.yaml", "changeType": "MODIFIED" }])),
     });
     for (key, value) in changes.as_object().unwrap() {
@@ -368,13 +369,28 @@ fn pull(changes: &Value) -> Value {
     pull
 }
 
+/// A commit with a check, as GraphQL tells it.
+fn checked(oid: &str, status: &str, conclusion: &Value) -> Value {
+    let run = json!({
+        "databaseId": 30_000_000_001_u64, "status": status, "conclusion": conclusion,
+        "externalId": "basis", "title": "Planning", "summary": "At work.", "text": null,
+    });
+    let suites = json!({ "nodes": [{ "checkRuns": { "nodes": [run] } }] });
+    json!({ "oid": oid, "checkSuites": suites })
+}
+
+const PLANS: Checks<'_> = Checks {
+    name: "tenantry/plan",
+    app_id: 12,
+};
+
 async fn read_pull(changes: Value) -> crate::github::Pull {
     let server =
         Server::always(move || data(&json!({ "repository": { "pullRequest": pull(&changes) } })))
             .await;
     let pull = server
         .reader()
-        .pull(&name("acme/control"), 3)
+        .pull(&name("acme/control"), 3, PLANS)
         .await
         .unwrap()
         .unwrap();
@@ -392,6 +408,51 @@ async fn a_pull_request_is_read_in_one_query() {
     assert_eq!(pull.head_repository.as_deref(), Some("fork/control"));
     assert!(pull.open && !pull.merged);
     assert!(pull.files.touches("tenants.yaml") && !pull.files.touches("README.md"));
+    let check = CheckRun {
+        id: 30_000_000_001,
+        progress: Progress::InProgress,
+        external_id: "basis".to_owned(),
+        title: "Planning".to_owned(),
+        summary: "At work.".to_owned(),
+        text: String::new(),
+    };
+    assert_eq!(pull.check, Some(check));
+}
+
+#[tokio::test]
+async fn the_check_of_an_earlier_head_is_not_the_heads() {
+    let earlier = checked("earlier", "IN_PROGRESS", &Value::Null);
+    let pull = read_pull(json!({ "commits": { "nodes": [{ "commit": earlier }] } })).await;
+    assert_eq!(pull.check, None);
+}
+
+#[tokio::test]
+async fn a_tip_comes_with_its_pull_requests_and_its_check() {
+    let server = Server::always(|| {
+        let mut tip = checked("tip", "COMPLETED", &json!("ACTION_REQUIRED"));
+        let merged = json!({ "number": 7, "merged": true, "headRefOid": "head", "mergeCommit": { "oid": "tip" } });
+        let open = json!({ "number": 8, "merged": false, "headRefOid": "other", "mergeCommit": null });
+        tip["associatedPullRequests"] = json!({ "nodes": [merged, open] });
+        data(&json!({ "repository": { "ref": { "target": tip } } }))
+    })
+    .await;
+    let tip = server
+        .reader()
+        .tip(&name("acme/control"), "main", PLANS)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(tip.commit, "tip");
+    let numbers: Vec<_> = tip.pulls.iter().map(|pull| pull.number).collect();
+    assert_eq!(numbers, [7]);
+    let progress = Progress::Completed(Conclusion::ActionRequired);
+    assert_eq!(tip.check.unwrap().progress, progress);
+    let asked = server.asked();
+    assert_eq!(asked.len(), 1);
+    let variables = json!({
+        "owner": "acme", "name": "control", "ref": "refs/heads/main", "check": "tenantry/plan", "app": 12,
+    });
+    assert_eq!(asked[0].body["variables"], variables);
 }
 
 #[tokio::test]
@@ -438,7 +499,7 @@ async fn a_large_pull_request_is_read_to_its_end() {
     .await;
     let pull = server
         .reader()
-        .pull(&name("acme/control"), 3)
+        .pull(&name("acme/control"), 3, PLANS)
         .await
         .unwrap()
         .unwrap();
@@ -458,14 +519,14 @@ async fn a_missing_pull_request_is_not_a_missing_repository() {
     let server = missing(pull, json!({ "repository": { "pullRequest": null } })).await;
     let found = server
         .reader()
-        .pull(&name("acme/control"), 3)
+        .pull(&name("acme/control"), 3, PLANS)
         .await
         .unwrap();
     assert_eq!(found, None);
     let server = missing(json!(["repository"]), json!({ "repository": null })).await;
     let error = server
         .reader()
-        .pull(&name("acme/control"), 3)
+        .pull(&name("acme/control"), 3, PLANS)
         .await
         .unwrap_err();
     assert!(error.is_not_found(), "{error}");
@@ -568,7 +629,9 @@ async fn an_open_pull_request_comes_with_the_newest_check_on_its_head() {
             json!({ "number": number, "commits": { "nodes": [commit] } })
         };
         let run = |status: &str, id: &str| {
-            let runs = json!({ "nodes": [{ "status": status, "externalId": id }] });
+            let run =
+                json!({ "databaseId": 1, "status": status, "conclusion": null, "externalId": id });
+            let runs = json!({ "nodes": [run] });
             json!({ "nodes": [{ "checkRuns": runs }] })
         };
         let pulls = page(&json!([
@@ -580,10 +643,9 @@ async fn an_open_pull_request_comes_with_the_newest_check_on_its_head() {
         data(&json!({ "repository": { "pullRequests": pulls } }))
     })
     .await;
-    let check = ("tenantry/plan", 12);
     let pulls = server
         .reader()
-        .checked_pulls(&name("acme/control"), "main", check)
+        .checked_pulls(&name("acme/control"), "main", PLANS)
         .await
         .unwrap();
     let concluded: Vec<_> = pulls.iter().map(|pull| pull.concluded.as_deref()).collect();

@@ -4,7 +4,9 @@ use serde_json::json;
 
 use super::server::{Server, ok, status};
 use crate::github::checks::fitted;
-use crate::github::{Annotation, Conclusion, Level, NewCheck, NewFile, Output, Progress, Shown};
+use crate::github::{
+    Annotation, Checks, Conclusion, Level, NewCheck, NewFile, Output, Progress, Shown,
+};
 
 fn annotation(line: u32) -> Annotation {
     Annotation {
@@ -173,11 +175,15 @@ fn everything_can_be_awaited_in_a_task() {
     movable(|reader| async move {
         let acme = "acme".parse().unwrap();
         let repository = "acme/x".parse().unwrap();
+        let checks = Checks {
+            name: "tenantry/plan",
+            app_id: 12,
+        };
         let _ = reader.repositories_by_id(&[]).await;
         let _ = reader.repositories_by_name(&[]).await;
         let _ = reader.all_repositories(&acme).next().await;
         let _ = reader.all_teams(&acme).await;
-        let _ = reader.pull(&repository, 1).await;
+        let _ = reader.pull(&repository, 1, checks).await;
         let _ = reader.file(&repository, "a", "b").await;
     });
 }

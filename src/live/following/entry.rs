@@ -20,6 +20,8 @@ pub(super) struct Entry {
     head: Option<Head>,
     /// What Flux had fetched when GitHub was last asked for the head because of it.
     looked_for: Option<String>,
+    /// GitHub has not answered yet.
+    looking: bool,
     /// The head that Flux was asked to fetch last.
     asked_for: Option<String>,
     review: Option<Reviewed>,
@@ -187,13 +189,19 @@ impl Entry {
     /// Notes for what the look is, at a tenant that is known.
     pub(super) fn begin_look(&mut self) -> Option<&Remembered> {
         self.looked_for.clone_from(&self.source.as_ref()?.revision);
+        self.looking = true;
         self.tenant.as_ref()
     }
 
-    /// Whether Flux is to be asked for a head that it does not know of, because nobody was told of the push.
+    pub(super) fn end_look(&mut self) {
+        self.looking = false;
+    }
+
+    /// Whether Flux is to be asked for a head that it does not know of, because nobody was told of the push. While GitHub
+    /// is asked, it may be Flux that knows better.
     pub(super) fn wants_a_fetch(&mut self, standing: &Standing) -> bool {
         let head = self.head.as_ref().map(|head| &head.commit);
-        let missed = standing.is_outdated() && self.asked_for.as_ref() != head;
+        let missed = standing.is_outdated() && !self.looking && self.asked_for.as_ref() != head;
         if missed {
             self.asked_for = head.cloned();
         }

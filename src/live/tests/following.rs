@@ -650,6 +650,25 @@ fn what_flux_has_fetched_and_nobody_told_of_is_looked_for_once() {
 }
 
 #[test]
+fn flux_is_not_asked_for_what_it_had_while_github_is_asked_for_the_head() {
+    let mut world = World::with(&live("ai-team"));
+    world.head("ai-team", HEAD);
+    world.work();
+    world.wait(90);
+    world.see(Kind::GitRepository, &fetched_at(2, OLDER));
+    let look = world.following.tasks(world.now);
+    assert!(matches!(look[..], [Task::Look(_)]), "{look:#?}");
+    world.see(Kind::Kustomization, &applied("ai-team", OLDER));
+    let meanwhile = world.following.tasks(world.now);
+    let asked = |done: &[Task]| of(done, |task| matches!(task, Task::Sync { .. }));
+    assert_eq!(asked(&meanwhile), 0, "{meanwhile:#?}");
+    // What GitHub says decides who was wrong.
+    world.github.insert(name("ai-team"), HEAD.to_owned());
+    world.finish(&look[0], &Review::Contained, true);
+    assert_eq!(asked(&world.work()), 1);
+}
+
+#[test]
 fn a_head_that_could_not_be_read_is_asked_for_again() {
     let mut world = World::with(&live("ai-team"));
     world.head("ai-team", HEAD);
