@@ -6,6 +6,7 @@
 pub mod error;
 mod flux;
 mod list;
+pub mod manifests;
 pub mod watch;
 
 use std::collections::BTreeMap;
@@ -195,9 +196,13 @@ impl Reader {
 
     /// The public half of the key in the Secret `git-auth`.
     pub async fn credentials(&self, namespace: &str) -> Result<Option<StoredKey>, Error> {
-        let path = secret_path(namespace);
-        let what = what(&Method::GET, &path);
-        let request = request(Method::GET, &path, None)?;
+        self.stored_key(&secret_path(namespace)).await
+    }
+
+    /// The public side of a Secret that Flux clones with.
+    async fn stored_key(&self, path: &str) -> Result<Option<StoredKey>, Error> {
+        let what = what(&Method::GET, path);
+        let request = request(Method::GET, path, None)?;
         let answer = within_the_deadline(&what, self.client.request_text(request)).await;
         let secret = match answer {
             Ok(text) => Zeroizing::new(text),

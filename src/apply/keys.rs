@@ -8,8 +8,6 @@
 
 use std::collections::BTreeSet;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -95,7 +93,7 @@ impl Work<'_> {
         let namespace = flux::ControlNamespace::of(self.tenant).to_string();
         let cluster = self.hands.cluster;
         cluster
-            .replace_credentials(&namespace, pair_body(&pair))
+            .replace_credentials(&namespace, keys::change_of_pair(&pair))
             .await?;
         self.known.public_key = Some(pair.public);
         self.remember_keys().await?;
@@ -227,40 +225,9 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Written by hand, so that no copy of the private key stays behind in a JSON value.
     fn secret(&self, namespace: &str, pair: &KeyPair) -> Zeroizing<Vec<u8>> {
         let labels = flux::labels(self.tenant);
-        let known_hosts = STANDARD.encode(self.hands.known_hosts);
-        let head = json!({ "name": "git-auth", "namespace": namespace, "labels": labels });
-        let start = format!(
-            r#"{{"apiVersion":"v1","kind":"Secret","type":"Opaque","metadata":{head},"data":{{"known_hosts":"{known_hosts}","#
-        );
-        with_pair(&start, pair)
+        let metadata = json!({ "name": "git-auth", "namespace": namespace, "labels": labels });
+        keys::secret(&metadata, pair, self.hands.known_hosts)
     }
-}
-
-/// A change of a Secret that puts another pair into it.
-fn pair_body(pair: &KeyPair) -> Zeroizing<Vec<u8>> {
-    with_pair(r#"{"data":{"#, pair)
-}
-
-/// The pair in a Secret's `data`, which `start` opens. It is as long as it gets, so that nothing is moved and left.
-fn with_pair(start: &str, pair: &KeyPair) -> Zeroizing<Vec<u8>> {
-    let identity = Zeroizing::new(STANDARD.encode(pair.private.as_bytes()));
-    let public = STANDARD.encode(&pair.public);
-    let parts = [
-        start,
-        r#""identity.pub":""#,
-        &public,
-        r#"","identity":""#,
-        &identity,
-        r#""}}"#,
-    ];
-    let mut body = Zeroizing::new(Vec::with_capacity(
-        parts.iter().map(|part| part.len()).sum(),
-    ));
-    for part in parts {
-        body.extend_from_slice(part.as_bytes());
-    }
-    body
 }
