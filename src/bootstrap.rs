@@ -11,6 +11,7 @@ use std::slice;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -233,13 +234,15 @@ impl<'a> Work<'a> {
                 files: &commit.files,
             };
             let landed = self.hands.writer.commit_files(repository, new).await;
-            let landed = landed.with_context(|| {
-                let paths: Vec<_> = commit.files.iter().map(|(path, _)| path.as_str()).collect();
-                format!("commit {} to `{branch}`", paths.join(", "))
-            })?;
             match landed {
-                Landed::AtTheTip(_) => return Ok(()),
-                Landed::TooLate => {}
+                Ok(Landed::AtTheTip(_)) => return Ok(()),
+                Ok(Landed::TooLate) => {}
+                Err(error @ github::Error::Invalid { .. }) => {
+                    return Err(error).context(format!(
+                        "where the rules of `{branch}` forbid it, an owner of the organisation can do it"
+                    ));
+                }
+                Err(error) => return Err(error.into()),
             }
         }
         bail!("somebody keeps pushing to `{branch}` of `{repository}`: run this again")
@@ -366,8 +369,8 @@ impl<'a> Work<'a> {
     }
 
     /// Asks Flux to fetch at once what it would fetch within its interval.
-    pub async fn ask_flux(&self) -> anyhow::Result<()> {
-        let request = (REQUESTED_AT, &*self.tip().await?);
+    pub async fn ask_flux(&self, now: Timestamp) -> anyhow::Result<()> {
+        let request = (REQUESTED_AT, &*now.to_string());
         let cluster = &self.hands.cluster;
         cluster.annotate_at(FIELD_MANAGER, SOURCE, request).await?;
         Ok(())
@@ -391,20 +394,24 @@ impl<'a> Work<'a> {
         patience: Duration,
         mut tell: impl FnMut(&str),
     ) -> anyhow::Result<String> {
-        let cluster = self.hands.cluster.reader();
         let (since, mut said) = (Instant::now(), String::new());
         let mut revision = self.revision().await?;
         let mut fetched = json!(revision);
         loop {
-            let (source, sync) = tokio::try_join!(cluster.find(SOURCE), cluster.find(SYNC))?;
-            let (source, sync) = (source.unwrap_or_default(), sync.unwrap_or_default());
-            let now = &source["status"]["artifact"]["revision"];
-            if *now != fetched && !now.is_null() {
-                // Somebody may have pushed meanwhile; Flux passes over what has been overtaken.
-                fetched = now.clone();
-                revision = self.revision().await?;
-            }
-            let Some(waits) = waits(&source, &sync, &revision) else {
+            let waits = match self.synced().await {
+                Ok([source, sync]) => {
+                    let now = &source["status"]["artifact"]["revision"];
+                    if *now != fetched && !now.is_null() {
+                        // Somebody may have pushed meanwhile, and Flux passes over what has been overtaken.
+                        fetched = now.clone();
+                        revision = self.revision().await?;
+                    }
+                    waits(&source, &sync, &revision)
+                }
+                Err(error) if error.is_retryable() => Some(error.to_string()),
+                Err(error) => return Err(error.into()),
+            };
+            let Some(waits) = waits else {
                 return Ok(revision);
             };
             if waits != said {
@@ -416,6 +423,13 @@ impl<'a> Work<'a> {
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
+    }
+
+    /// The GitRepository and the Kustomization; null where there is none.
+    async fn synced(&self) -> Result<[Value; 2], kubernetes::Error> {
+        let cluster = self.hands.cluster.reader();
+        let (source, sync) = tokio::try_join!(cluster.find(SOURCE), cluster.find(SYNC))?;
+        Ok([source, sync].map(Option::unwrap_or_default))
     }
 }
 
