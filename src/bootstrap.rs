@@ -38,6 +38,8 @@ use crate::{kubernetes, observe};
 const ESTABLISHED: Duration = Duration::from_mins(1);
 /// Between looks at what is waited for.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// Between questions to GitHub for the tip that Flux should be at, while it is at another one.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
 /// How often a commit is made again because somebody else was faster.
 const COMMITS: u32 = 3;
 
@@ -160,6 +162,8 @@ pub struct Work<'a> {
     wanted: &'a Wanted,
     /// The public half of the key pair in the Secret.
     public_key: Option<String>,
+    /// The commit that was made; GitHub may tell of the one before for a moment yet.
+    committed: Option<String>,
 }
 
 impl<'a> Work<'a> {
@@ -172,6 +176,7 @@ impl<'a> Work<'a> {
             hands,
             wanted,
             public_key,
+            committed: None,
         }
     }
 
@@ -217,7 +222,7 @@ impl<'a> Work<'a> {
     }
 
     /// Looks again first: somebody may have pushed meanwhile, and what they pushed stays.
-    async fn commit(&self) -> anyhow::Result<()> {
+    async fn commit(&mut self) -> anyhow::Result<()> {
         let Wanted {
             repository, branch, ..
         } = self.wanted;
@@ -235,7 +240,10 @@ impl<'a> Work<'a> {
             };
             let landed = self.hands.writer.commit_files(repository, new).await;
             match landed {
-                Ok(Landed::AtTheTip(_)) => return Ok(()),
+                Ok(Landed::AtTheTip(commit)) => {
+                    self.committed = Some(commit);
+                    return Ok(());
+                }
                 Ok(Landed::TooLate) => {}
                 Err(error @ github::Error::Invalid { .. }) => {
                     return Err(error).context(format!(
@@ -383,9 +391,9 @@ impl<'a> Work<'a> {
         tip.with_context(|| format!("the branch `{branch}` of `{repository}` is gone"))
     }
 
-    /// The branch's tip, as Flux calls it.
-    async fn revision(&self) -> anyhow::Result<String> {
-        Ok(format!("{}@sha1:{}", self.wanted.branch, self.tip().await?))
+    /// A commit of the branch, as Flux calls it.
+    fn revision(&self, commit: &str) -> String {
+        format!("{}@sha1:{commit}", self.wanted.branch)
     }
 
     /// Waits until Flux has applied the branch's tip, and tells what it says meanwhile.
@@ -395,16 +403,19 @@ impl<'a> Work<'a> {
         mut tell: impl FnMut(&str),
     ) -> anyhow::Result<String> {
         let (since, mut said) = (Instant::now(), String::new());
-        let mut revision = self.revision().await?;
-        let mut fetched = json!(revision);
+        let mut asked = since;
+        let mut revision = match &self.committed {
+            Some(commit) => self.revision(commit),
+            None => self.revision(&self.tip().await?),
+        };
         loop {
             let waits = match self.synced().await {
                 Ok([source, sync]) => {
-                    let now = &source["status"]["artifact"]["revision"];
-                    if *now != fetched && !now.is_null() {
+                    let is_there = source["status"]["artifact"]["revision"] == *revision;
+                    if !is_there && asked.elapsed() > ASK_AGAIN {
                         // Somebody may have pushed meanwhile, and Flux passes over what has been overtaken.
-                        fetched = now.clone();
-                        revision = self.revision().await?;
+                        revision = self.revision(&self.tip().await?);
+                        asked = Instant::now();
                     }
                     waits(&source, &sync, &revision)
                 }
