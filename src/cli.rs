@@ -1,5 +1,6 @@
 //! The command line: what a person starts, and where the words go.
 
+pub mod bootstrap;
 pub mod crds;
 #[cfg(feature = "sandbox")]
 pub mod demo;
@@ -13,10 +14,11 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use secrecy::SecretString;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::{self, GitHubArgs, LogArgs, LogFormat, ServeArgs};
-use crate::github::{self, GitHub};
+use crate::config::{self, AccessArgs, LogArgs, LogFormat, ServeArgs};
+use crate::github::{GitHub, Reader, Writer};
 use crate::names::{FullName, Login};
 
 /// Turns one file, tenants.yaml, into isolated tenants on GitHub and Kubernetes
@@ -49,6 +51,8 @@ enum Command {
         #[arg(long, value_enum, default_value = "tree")]
         output: Output,
     },
+    /// Install Flux locked down, kept in an admin workspace of its own; shows what it will do, and asks
+    Bootstrap(Box<bootstrap::BootstrapArgs>),
     /// Print the JSON Schema of tenants.yaml, for editors
     Schema,
     /// Print the Tenant kind, for `kubectl apply -f -`
@@ -115,6 +119,7 @@ fn start(command: Command) -> anyhow::Result<u8> {
             },
             &mut out,
         ),
+        Command::Bootstrap(args) => runtime()?.block_on(bootstrap::run(&args, &mut out)),
         Command::Schema => schema::run(&mut out).map(|()| 0).map_err(Into::into),
         Command::Crds => crds::run(&mut out).map(|()| 0).map_err(Into::into),
     }
@@ -154,9 +159,12 @@ impl Command {
             // The story tells what happens.
             #[cfg(feature = "sandbox")]
             Self::Demo(_) => "off",
-            Self::Serve(_) | Self::Plan(_) | Self::Validate { .. } | Self::Schema | Self::Crds => {
-                "info"
-            }
+            Self::Serve(_)
+            | Self::Plan(_)
+            | Self::Validate { .. }
+            | Self::Bootstrap(_)
+            | Self::Schema
+            | Self::Crds => "info",
         }
     }
 }
@@ -180,17 +188,43 @@ fn start_log(args: &LogArgs, usual: &str) {
 }
 
 /// Reads with the App's key, or with a person's token.
-async fn github_reader(args: &GitHubArgs, owner: &Login) -> anyhow::Result<github::Reader> {
-    let token = config::github_token();
-    if let Some(token) = token.filter(|_| args.app_id.is_none()) {
+async fn github_reader(args: &AccessArgs, owner: &Login) -> anyhow::Result<Reader> {
+    if let Some(token) = persons_token(args) {
         return Ok(GitHub::with_token(&args.github_api_url, token)?);
     }
-    let github = GitHub::new(
-        &args
-            .app()
-            .context("give the App's id and key, or a token in `GITHUB_TOKEN`")?,
-    )?;
+    let (github, installation) = installed(args, owner).await?;
+    Ok(github.reader(installation))
+}
+
+/// Reads and writes as either; of the App its id, too.
+async fn github_hands(
+    args: &AccessArgs,
+    owner: &Login,
+) -> anyhow::Result<(Reader, Writer, Option<u64>)> {
+    if let Some(token) = persons_token(args) {
+        let (reader, writer) =
+            GitHub::as_person(&args.github_api_url, token, args.content_limits.clone())?;
+        return Ok((reader, writer, None));
+    }
+    let (github, installation) = installed(args, owner).await?;
+    let app = github.app().await?;
+    Ok((
+        github.reader(installation),
+        github.writer(installation),
+        Some(app.id),
+    ))
+}
+
+fn persons_token(args: &AccessArgs) -> Option<SecretString> {
+    config::github_token().filter(|_| args.app_id.is_none())
+}
+
+/// The App, and its installation on an account.
+async fn installed(args: &AccessArgs, owner: &Login) -> anyhow::Result<(GitHub, u64)> {
+    let settings = args.app();
+    let settings = settings.context("give the App's id and key, or a token in `GITHUB_TOKEN`")?;
+    let github = GitHub::new(&settings)?;
     let found = github.installation(owner).await?;
     let installation = found.with_context(|| format!("the App is not installed on `{owner}`"))?;
-    Ok(github.reader(installation.id))
+    Ok((github, installation.id))
 }

@@ -12,9 +12,9 @@ use secrecy::SecretString;
 use crate::github::{ContentLimits, Settings, Timing};
 use crate::names::{FullName, Login};
 
-/// How to reach GitHub, and which of its repositories are obeyed.
+/// How to reach GitHub, and as whom.
 #[derive(Debug, Clone, Args)]
-pub struct GitHubArgs {
+pub struct AccessArgs {
     /// REST root of GitHub; `http://` for loopback addresses alone
     #[arg(
         long,
@@ -31,12 +31,6 @@ pub struct GitHubArgs {
     /// File that holds the App's private key
     #[arg(long, env = "TENANTRY_PRIVATE_KEY_FILE")]
     pub private_key_file: Option<PathBuf>,
-    /// Organisations other than the control repo's owner that a file may name
-    #[arg(long, env = "TENANTRY_ORGANIZATIONS", value_delimiter = ',')]
-    pub organizations: Vec<Login>,
-    /// Path of the file in a control repo
-    #[arg(long, env = "TENANTRY_TENANTS_FILE", default_value = "tenants.yaml")]
-    pub tenants_file: String,
     /// How much may be created on GitHub in a while; `none` on a server without such a limit
     #[arg(
         long,
@@ -47,6 +41,19 @@ pub struct GitHubArgs {
     /// This cluster's name; it stands in the titles of deploy keys
     #[arg(long, env = "TENANTRY_CLUSTER", default_value = "default")]
     pub cluster: String,
+}
+
+/// The same, and which of GitHub's repositories are obeyed.
+#[derive(Debug, Clone, Args)]
+pub struct GitHubArgs {
+    #[command(flatten)]
+    pub access: AccessArgs,
+    /// Organisations other than the control repo's owner that a file may name
+    #[arg(long, env = "TENANTRY_ORGANIZATIONS", value_delimiter = ',')]
+    pub organizations: Vec<Login>,
+    /// Path of the file in a control repo
+    #[arg(long, env = "TENANTRY_TENANTS_FILE", default_value = "tenants.yaml")]
+    pub tenants_file: String,
 }
 
 /// What `tenantry serve` needs.
@@ -94,7 +101,7 @@ pub enum LogFormat {
     Json,
 }
 
-impl GitHubArgs {
+impl AccessArgs {
     fn key(&self) -> anyhow::Result<SecretString> {
         secret(
             self.private_key.as_ref(),
@@ -120,10 +127,6 @@ impl GitHubArgs {
             .context("`TENANTRY_APP_ID` is not set: the id or client id of the GitHub App")
     }
 
-    pub fn organizations(&self) -> BTreeSet<Login> {
-        self.organizations.iter().cloned().collect()
-    }
-
     /// The host that Flux clones from: GitHub's own name, or the server's.
     pub fn git_host(&self) -> String {
         let host = self
@@ -137,6 +140,12 @@ impl GitHubArgs {
             }
             Some(host) => host.strip_prefix("api.").unwrap_or(host).to_owned(),
         }
+    }
+}
+
+impl GitHubArgs {
+    pub fn organizations(&self) -> BTreeSet<Login> {
+        self.organizations.iter().cloned().collect()
     }
 }
 
@@ -159,7 +168,7 @@ impl ServeArgs {
     }
 }
 
-/// `GITHUB_TOKEN`, with which a person plans from the command line.
+/// `GITHUB_TOKEN`, with which a person plans and bootstraps from the command line.
 #[expect(
     clippy::disallowed_methods,
     reason = "the environment is read here and nowhere else"
@@ -190,7 +199,8 @@ fn secret(
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+/// A length of time, such as `10m`.
+pub fn duration(text: &str) -> Result<Duration, String> {
     let period: crate::tenants::Period = text.parse()?;
     if period.seconds == 0 {
         return Err("must be longer than nothing".to_owned());

@@ -4,6 +4,8 @@
 //! ServiceAccount that Flux applies as, the key, and Flux's own two objects. Everybody who can create objects beside a
 //! Secret can read it, so it cannot stand in a workload namespace.
 
+pub mod bootstrap;
+pub mod components;
 pub mod lockdown;
 
 use std::collections::BTreeMap;

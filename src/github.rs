@@ -23,6 +23,7 @@ mod teams;
 mod tests;
 mod token;
 mod transport;
+mod workspace;
 
 pub use app::{Account, AccountKind, App, GitHub, Installation, Settings};
 pub use checks::{Annotation, CheckRun, Conclusion, Level, NewCheck, Output, Progress, Shown};
@@ -38,6 +39,7 @@ pub use state::{Key, OnlyCommit, RepositoryPage, RepositoryPages, RepositoryStat
 pub use teams::TeamState;
 pub use token::Purpose;
 pub use transport::Timing;
+pub use workspace::{BranchRules, Landed, NewCommit};
 
 use crate::names::FullName;
 use client::Client;

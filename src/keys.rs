@@ -2,9 +2,10 @@
 
 use anyhow::Context as _;
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use getrandom::SysRng;
 use getrandom::rand_core::UnwrapErr;
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use ssh_key::{Algorithm, EcdsaCurve, HashAlg, LineEnding, PrivateKey, PublicKey};
 use zeroize::Zeroizing;
@@ -45,13 +46,36 @@ impl KeyPair {
     }
 }
 
+/// The Secret that Flux clones with. It is written by hand, so that no copy of the private key stays behind in a JSON
+/// value.
+pub fn secret(metadata: &Value, pair: &KeyPair, known_hosts: &str) -> Zeroizing<Vec<u8>> {
+    let identity = Zeroizing::new(STANDARD.encode(pair.private.as_bytes()));
+    let public = STANDARD.encode(&pair.public);
+    let known_hosts = STANDARD.encode(known_hosts);
+    let mut body = Zeroizing::new(Vec::with_capacity(4096));
+    let start = format!(
+        r#"{{"apiVersion":"v1","kind":"Secret","type":"Opaque","metadata":{metadata},"data":{{"#
+    );
+    let rest = format!(r#""identity.pub":"{public}","known_hosts":"{known_hosts}","identity":""#);
+    body.extend_from_slice(start.as_bytes());
+    body.extend_from_slice(rest.as_bytes());
+    body.extend_from_slice(identity.as_bytes());
+    body.extend_from_slice(br#""}}"#);
+    body
+}
+
 /// The fingerprint of a public key's line, with or without a comment; nothing if it is not one.
 pub fn fingerprint(public: &str) -> Option<Fingerprint> {
     let key = PublicKey::from_openssh(public.trim()).ok()?;
     Some(Fingerprint(key.fingerprint(HashAlg::Sha256).to_string()))
 }
 
-/// That of the lines of a `known_hosts`.
+/// The lines of a `known_hosts` for one host, from the keys that GitHub tells of.
+pub fn known_hosts(host: &str, keys: &[String]) -> String {
+    keys.iter().map(|key| format!("{host} {key}\n")).collect()
+}
+
+/// The fingerprint of the lines of a `known_hosts`.
 pub fn fingerprint_of_hosts(lines: &str) -> Fingerprint {
     let hash = STANDARD_NO_PAD.encode(Sha256::digest(lines));
     Fingerprint(format!("SHA256:{hash}"))

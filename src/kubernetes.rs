@@ -6,6 +6,7 @@
 pub mod error;
 mod flux;
 mod list;
+pub mod manifests;
 pub mod watch;
 
 use std::time::Duration;

@@ -3,6 +3,7 @@
 mod words;
 
 pub mod apply;
+pub mod bootstrap;
 pub mod bot;
 pub mod cli;
 pub mod compare;

@@ -49,8 +49,8 @@ impl Parts {
             control_repos: args.control_repos()?,
             organizations: github.organizations(),
             tenants_file: github.tenants_file.clone(),
-            cluster: github.cluster.clone(),
-            git_host: github.git_host(),
+            cluster: github.access.cluster.clone(),
+            git_host: github.access.git_host(),
             pace: Pace {
                 merge_commit: Duration::from_secs(2),
                 tries: [Duration::from_secs(2), Duration::from_secs(10)],
@@ -62,7 +62,7 @@ impl Parts {
             },
         };
         Ok(Self {
-            github: GitHub::new(&github.app()?)?,
+            github: GitHub::new(&github.access.app()?)?,
             webhook_secret: args.webhook_secret()?,
             cluster: cluster.await?,
             setup,

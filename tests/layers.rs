@@ -19,7 +19,7 @@ const LAYERS: &[&[&str]] = &[
         "render",
     ],
     &["keys", "github", "kubernetes"],
-    &["observe", "apply", "compare"],
+    &["observe", "apply", "compare", "bootstrap"],
     &["webhook", "queue"],
     &["bot"],
     // The embedded GitHub and cluster are for the demo alone.

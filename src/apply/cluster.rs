@@ -1,7 +1,5 @@
 //! The Kubernetes half of writing.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -112,23 +110,9 @@ impl Work<'_> {
         }
     }
 
-    /// Written by hand, so that no copy of the private key stays behind in a JSON value.
     fn secret(&self, namespace: &str, pair: &KeyPair) -> Zeroizing<Vec<u8>> {
         let labels = flux::labels(self.tenant);
-        let identity = Zeroizing::new(STANDARD.encode(pair.private.as_bytes()));
-        let public = STANDARD.encode(&pair.public);
-        let known_hosts = STANDARD.encode(self.hands.known_hosts);
-        let head = json!({ "name": "git-auth", "namespace": namespace, "labels": labels });
-        let mut body = Zeroizing::new(Vec::with_capacity(4096));
-        let start = format!(
-            r#"{{"apiVersion":"v1","kind":"Secret","type":"Opaque","metadata":{head},"data":{{"#
-        );
-        let rest =
-            format!(r#""identity.pub":"{public}","known_hosts":"{known_hosts}","identity":""#);
-        body.extend_from_slice(start.as_bytes());
-        body.extend_from_slice(rest.as_bytes());
-        body.extend_from_slice(identity.as_bytes());
-        body.extend_from_slice(br#""}}"#);
-        body
+        let metadata = json!({ "name": "git-auth", "namespace": namespace, "labels": labels });
+        keys::secret(&metadata, pair, self.hands.known_hosts)
     }
 }

@@ -58,10 +58,10 @@ impl KnownHosts {
         {
             return Ok(lines.clone());
         }
-        let keys = target.reader.host_keys().await;
-        let keys = keys.context("ask GitHub for its SSH host keys")?;
+        let answer = target.reader.host_keys().await;
+        let answer = answer.context("ask GitHub for its SSH host keys")?;
         let host = &target.surroundings.git_host;
-        let lines: String = keys.iter().map(|key| format!("{host} {key}\n")).collect();
+        let lines = keys::known_hosts(host, &answer);
         *self.told() = Some((Instant::now(), lines.clone()));
         Ok(lines)
     }

@@ -61,13 +61,13 @@ pub async fn run(args: &PlanArgs, color: bool) -> anyhow::Result<(u8, String)> {
 
 async fn plan(args: &PlanArgs, parsed: &Parsed) -> anyhow::Result<Plan> {
     let organization = &parsed.sound.organization;
-    let reader = super::github_reader(&args.github, organization).await?;
+    let reader = super::github_reader(&args.github.access, organization).await?;
     let (cluster, _) = kubernetes::connect().await?;
     let surroundings = Arc::new(Surroundings {
         organization: organization.clone(),
         control_repository: args.repository.clone(),
-        cluster: args.github.cluster.clone(),
-        git_host: args.github.git_host(),
+        cluster: args.github.access.cluster.clone(),
+        git_host: args.github.access.git_host(),
         host_keys: None,
     });
     let eyes = Eyes {

@@ -13,7 +13,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use crate::bot::PLAN_CHECK;
-use crate::config::{GitHubArgs, ServeArgs};
+use crate::config::{AccessArgs, GitHubArgs, ServeArgs};
 use crate::kubernetes;
 use crate::sandbox::flux::{self, Flux};
 use crate::sandbox::github::{App as Registered, GitHub, Membership, RepositorySelection};
@@ -153,15 +153,17 @@ async fn start_app(
     let anywhere = "127.0.0.1:0".parse().expect("an address");
     let args = ServeArgs {
         github: GitHubArgs {
-            github_api_url: github.url().to_owned(),
-            app_id: Some(registered.id.to_string()),
-            private_key: Some(SecretString::from(registered.private_key_pem.clone())),
-            private_key_file: None,
+            access: AccessArgs {
+                github_api_url: github.url().to_owned(),
+                app_id: Some(registered.id.to_string()),
+                private_key: Some(SecretString::from(registered.private_key_pem.clone())),
+                private_key_file: None,
+                // The embedded GitHub has none, and nobody should wait here.
+                content_limits: "none".parse().expect("limits"),
+                cluster: "demo".to_owned(),
+            },
             organizations: Vec::new(),
             tenants_file: TENANTS_FILE.to_owned(),
-            // The embedded GitHub has none, and nobody should wait here.
-            content_limits: "none".parse().expect("limits"),
-            cluster: "demo".to_owned(),
         },
         webhook_secret: Some(SecretString::from(registered.webhook_secret.clone())),
         webhook_secret_file: None,

@@ -21,7 +21,7 @@ pub const SELECTOR: &str = "app.kubernetes.io/part-of=flux";
 /// Flux's page that shows how these arguments are set.
 pub const PAGE: &str = "https://fluxcd.io/flux/installation/configuration/multitenancy/";
 
-const VERSION: &str = "app.kubernetes.io/version";
+pub(super) const VERSION: &str = "app.kubernetes.io/version";
 const COMPONENT: &str = "app.kubernetes.io/component";
 /// The oldest Flux that will do: before it, other versions of its API are stored.
 const OLDEST: (u64, u64) = (2, 7);

@@ -103,14 +103,34 @@ impl GitHub {
     /// Reads as the owner of a token that was made elsewhere; the command line has no App.
     pub fn with_token(api_url: &str, token: SecretString) -> Result<Reader, InvalidSettings> {
         // Nothing is created with it.
-        let transport = Transport::new(api_url, ContentLimits::default(), Timing::default())?;
+        let client = Self::client_with(api_url, token, ContentLimits::default())?;
+        Ok(Reader { client })
+    }
+
+    /// Reads and writes as the owner of such a token: what it can do is for its owner to know.
+    pub fn as_person(
+        api_url: &str,
+        token: SecretString,
+        limits: ContentLimits,
+    ) -> Result<(Reader, Writer), InvalidSettings> {
+        let client = Self::client_with(api_url, token, limits)?;
+        let reader = Reader {
+            client: client.clone(),
+        };
+        Ok((reader, Writer { client }))
+    }
+
+    fn client_with(
+        api_url: &str,
+        token: SecretString,
+        limits: ContentLimits,
+    ) -> Result<Client, InvalidSettings> {
+        let transport = Transport::new(api_url, limits, Timing::default())?;
         let credentials = Credentials::Fixed(Arc::new(token));
-        Ok(Reader {
-            client: Client {
-                transport: Arc::new(transport),
-                credentials,
-                urgency: Urgency::Awaited,
-            },
+        Ok(Client {
+            transport: Arc::new(transport),
+            credentials,
+            urgency: Urgency::Awaited,
         })
     }
 

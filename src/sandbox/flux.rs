@@ -8,7 +8,7 @@
 //! flux.rs          the handle: start, fail on purpose, look again, come to rest
 //!   watching.rs      what changes in the cluster → what is to be looked after
 //!   queue.rs         when                      source.rs  GitRepository     sync.rs  Kustomization
-//!   build.rs         files → manifests         status.rs  conditions, and when to look again
+//!   build.rs         files → manifests         patches.rs  changes of manifests     status.rs  conditions, and when to look again
 //!   cluster.rs       the cluster's API         origin.rs  GitHub's     installation.rs  Deployments to look at
 //! ```
 
@@ -23,6 +23,7 @@ mod cluster;
 mod installation;
 mod inventory;
 mod origin;
+mod patches;
 mod queue;
 mod source;
 mod status;

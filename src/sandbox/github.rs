@@ -50,9 +50,9 @@ pub use faults::Fault;
 pub use git::Oid;
 pub use log::{Class, Credential, Mark, Request};
 pub use model::{
-    Account, AccountKind, AppRecord, CheckRun, CheckSuite, Comment, DeployKey, Id, Installation,
-    Membership, Organization, Permission, Permissions, Protection, Pull, PullState, Reaction,
-    Repository, RequiredChecks, Selection, Team, Visibility, World,
+    Account, AccountKind, AppRecord, Bypass, CheckRun, CheckSuite, Comment, DeployKey, Id,
+    Installation, Membership, Organization, Permission, Permissions, Protection, Pull, PullState,
+    Reaction, Repository, RequiredChecks, Ruleset, Selection, Team, Visibility, World,
 };
 pub use people::Person;
 pub use traffic::{Answered, Exchange, Traffic, Webhook};
@@ -165,6 +165,7 @@ impl GitHub {
             members: BTreeMap::new(),
             base_permission: Some(Permission::Pull),
             deploy_keys_allowed: true,
+            rules_for_private: true,
             members_can_create_repositories: true,
             default_branch: "main".to_owned(),
         };

@@ -40,13 +40,20 @@ static SHARED: Started = LazyLock::new(started);
 /// For stories that change what belongs to the whole cluster, one after the other.
 static LENT: Started = LazyLock::new(started);
 
+/// For the one story that installs Flux: nothing of it is there.
+static BARE: Started = LazyLock::new(|| Cluster::start().map_err(|error| format!("{error:#}")));
+
 static TURN: Mutex<()> = Mutex::const_new(());
 
 fn started() -> Result<Cluster, String> {
-    Cluster::start().map_err(|error| format!("{error:#}"))
+    let started = Cluster::start().and_then(|cluster| {
+        cluster.install_flux_kinds()?;
+        Ok(cluster)
+    });
+    started.map_err(|error| format!("{error:#}"))
 }
 
-/// A running API server with Flux's two kinds installed.
+/// A running API server, all but one with Flux's two kinds installed.
 pub(crate) struct Cluster {
     assets: PathBuf,
     folder: PathBuf,
@@ -84,6 +91,11 @@ impl Cluster {
         }
         let turn = TURN.lock().await;
         Some((Self::of(&LENT), turn))
+    }
+
+    /// A server without Flux's kinds, for one story alone.
+    pub(crate) fn bare_or_skip() -> Option<&'static Self> {
+        (!is_skipped()).then(|| Self::of(&BARE))
     }
 
     /// `https://127.0.0.1:<port>`.
@@ -202,7 +214,6 @@ impl Cluster {
         cluster.wait_until_ready()?;
         let controllers = cluster.start_controllers(&controller_token)?;
         cluster.servers.push(controllers);
-        cluster.install_flux_kinds()?;
         cluster.wait("the role `admin` is aggregated", || {
             let rules = cluster.kubectl_checked(
                 &[

@@ -42,6 +42,9 @@ use verdict::Verdict;
 /// The user agent of a story that asks by its own hand.
 const BY_HAND: &str = "a story";
 
+/// That of whoever fetches in Flux's place.
+const PRETEND_FLUX: &str = "source-controller";
+
 /// What was sent, until it is judged.
 type Heard = Arc<Mutex<Vec<Traffic>>>;
 

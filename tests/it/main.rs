@@ -11,6 +11,7 @@ mod http;
 mod support;
 mod two_clusters;
 
+mod bootstrap;
 mod cli;
 mod command;
 mod faults;

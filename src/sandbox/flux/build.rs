@@ -4,12 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use super::patches;
+
 type Files = BTreeMap<String, String>;
 
 const NAMES: &[&str] = &["kustomization.yaml", "kustomization.yml"];
 
 /// What of a `kustomization.yaml` is understood here.
-const UNDERSTOOD: &[&str] = &["apiVersion", "kind", "metadata", "namespace", "resources"];
+const UNDERSTOOD: &[&str] = &[
+    "apiVersion",
+    "kind",
+    "metadata",
+    "namespace",
+    "patches",
+    "resources",
+];
 
 /// The manifests of a directory, or what kustomize would say against it.
 pub(super) fn manifests(files: &Files) -> Result<Vec<Value>, String> {
@@ -97,6 +106,9 @@ fn overlay(files: &Files, at: &str, text: &str, found: &mut Vec<Value>) -> Resul
                 return Err(failed(&detail));
             }
         }
+    }
+    for patch in overlay["patches"].as_array().into_iter().flatten() {
+        patches::apply(patch, &mut found[first..]).map_err(|detail| failed(&detail))?;
     }
     if let Some(namespace) = overlay["namespace"].as_str() {
         for manifest in &mut found[first..] {

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::build;
 use super::inventory::{self, Entry};
 use super::origin::Address;
+use super::patches;
 use super::status::{Status, duration};
 
 #[test]
@@ -140,12 +141,60 @@ fn a_kustomization_says_what_counts_and_where() {
         ("other/c.yaml", c.as_str()),
     ];
     assert_eq!(built(&files).unwrap(), ["ai/a", "ai/b"]);
-    let unknown = built(&[("kustomization.yaml", "patches: []\n")]).unwrap_err();
-    assert!(unknown.contains("`patches`"), "{unknown}");
+    let unknown = built(&[("kustomization.yaml", "images: []\n")]).unwrap_err();
+    assert!(unknown.contains("`images`"), "{unknown}");
     let missing = built(&[("kustomization.yaml", "resources: [gone.yaml]\n")]).unwrap_err();
     assert!(missing.contains("gone.yaml: no such file"), "{missing}");
     let outside = built(&[("kustomization.yaml", "resources: [../x.yaml]\n")]).unwrap_err();
     assert!(outside.contains("leads out"), "{outside}");
+}
+
+#[test]
+fn patches_change_what_they_are_for() {
+    let mut manifests = [
+        json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "a" }, "args": ["x"] }),
+        json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "b" }, "args": ["x"] }),
+    ];
+    let apply = |entry: Value, manifests: &mut [Value]| patches::apply(&entry, manifests);
+    let added = r#"[{"op": "add", "path": "/args/-", "value": "y"}, {"op": "add", "path": "/metadata/a~1b", "value": 1}]"#;
+    let target = json!({ "kind": "Pod", "name": "b" });
+    apply(json!({ "target": target, "patch": added }), &mut manifests).unwrap();
+    assert_eq!(manifests[0]["args"], json!(["x"]));
+    assert_eq!(manifests[1]["args"], json!(["x", "y"]));
+    assert_eq!(manifests[1]["metadata"]["a/b"], 1);
+
+    let merged = "{apiVersion: v1, kind: Pod, metadata: {name: a, labels: {c: d}}}";
+    apply(json!({ "patch": merged }), &mut manifests).unwrap();
+    assert_eq!(
+        manifests[0]["metadata"],
+        json!({ "name": "a", "labels": { "c": "d" } })
+    );
+
+    for (entry, said) in [
+        (
+            json!({ "patch": merged.replace('a', "z") }),
+            "no resource matches",
+        ),
+        (
+            json!({ "target": { "labelSelector": "a" }, "patch": "[]" }),
+            "`labelSelector`",
+        ),
+        (
+            json!({ "patch": merged.replace("c: d", "c: [d]") }),
+            "a list or a removal",
+        ),
+        (
+            json!({ "target": target, "patch": added.replace("add", "remove") }),
+            "does not understand",
+        ),
+        (
+            json!({ "target": target, "patch": added.replace("/args", "/spec/args") }),
+            "missing path",
+        ),
+    ] {
+        let refused = apply(entry, &mut manifests).unwrap_err();
+        assert!(refused.contains(said), "{said}: {refused}");
+    }
 }
 
 #[test]

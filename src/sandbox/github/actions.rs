@@ -14,6 +14,7 @@ mod checks;
 mod installations;
 mod protection;
 mod pulls;
+mod rules;
 
 pub(super) use protection::Blocked;
 pub use pulls::MergeMethod;
@@ -87,6 +88,7 @@ impl World {
             collaborators: BTreeMap::new(),
             deploy_keys: BTreeMap::new(),
             protections: BTreeMap::new(),
+            rulesets: BTreeMap::new(),
             network,
             next_number: 1,
         });

@@ -104,6 +104,8 @@ pub struct Organization {
     /// What every member may do with every repository; `None` is GitHub's `none`.
     pub base_permission: Option<Permission>,
     pub deploy_keys_allowed: bool,
+    /// Whether its plan has rulesets for private repositories, too.
+    pub rules_for_private: bool,
     pub members_can_create_repositories: bool,
     /// The name of a new repository's default branch.
     pub default_branch: String,
@@ -130,6 +132,7 @@ pub struct Repository {
     pub deploy_keys: BTreeMap<Id, DeployKey>,
     /// By the branch's name.
     pub protections: BTreeMap<String, Protection>,
+    pub rulesets: BTreeMap<Id, Ruleset>,
     /// The repository at the root of its forks, whose git objects all of them share.
     pub(super) network: Id,
     pub(super) next_number: u64,
@@ -181,6 +184,28 @@ pub struct RequiredChecks {
     pub strict: bool,
     /// Names of checks, each with the App that must give it, if it matters which.
     pub checks: Vec<(String, Option<Id>)>,
+}
+
+/// Rules for branches, as far as the sandbox knows them: they hold, and no name is a pattern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ruleset {
+    pub id: Id,
+    pub name: String,
+    /// `refs/heads/main`, `~DEFAULT_BRANCH`, `~ALL`.
+    pub include: Vec<String>,
+    /// Each as it was sent: its `type`, and `parameters`.
+    pub rules: Vec<Value>,
+    pub bypasses: Vec<Bypass>,
+    pub created_at: String,
+}
+
+/// Somebody who is above the rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bypass {
+    pub actor_type: String,
+    pub actor_id: Option<Id>,
+    /// Or only where a pull is merged.
+    pub always: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

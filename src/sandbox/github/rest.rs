@@ -24,6 +24,7 @@ mod meta;
 mod protection;
 mod pulls;
 mod repositories;
+mod rulesets;
 mod teams;
 
 pub(super) use meta::HOST_KEYS;
@@ -111,6 +112,11 @@ static ROUTES: &[Route] = &[
     route("GET", "/repos/{owner}/{repo}/branches/{branch}/protection", Repository("administration=read"), protection::get),
     route("PUT", "/repos/{owner}/{repo}/branches/{branch}/protection", Repository("administration=write"), protection::put),
     route("DELETE", "/repos/{owner}/{repo}/branches/{branch}/protection", Repository("administration=write"), protection::delete),
+    route("GET", "/repos/{owner}/{repo}/rulesets", Repository("metadata=read"), rulesets::list),
+    route("POST", "/repos/{owner}/{repo}/rulesets", Repository("administration=write"), rulesets::create),
+    route("GET", "/repos/{owner}/{repo}/rulesets/{ruleset_id}", Repository("metadata=read"), rulesets::get),
+    route("DELETE", "/repos/{owner}/{repo}/rulesets/{ruleset_id}", Repository("administration=write"), rulesets::delete),
+    route("GET", "/repos/{owner}/{repo}/rules/branches/{*branch}", Repository("metadata=read"), rulesets::of_branch),
     route("GET", "/repos/{owner}/{repo}/branches/{*branch}", Repository("contents=read"), git_data::branch),
     route("GET", "/repos/{owner}/{repo}/commits", Repository("contents=read"), git_data::commits),
     route("GET", "/repos/{owner}/{repo}/commits/{ref}", Repository("contents=read"), git_data::commit),

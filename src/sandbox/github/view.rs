@@ -17,7 +17,9 @@ pub(super) use pulls::{
     annotation, check_run, check_suite, check_suite_full, comment, diff_entry, issue, pull,
     pull_simple, reaction, simple_check_suite,
 };
-pub(super) use settings::{delivery, delivery_full, protection, protection_in_branch};
+pub(super) use settings::{
+    delivery, delivery_full, protection, protection_in_branch, rules, ruleset,
+};
 pub(super) use timeline::timeline;
 
 /// Where people look at things. Only the API is on loopback.

@@ -35,6 +35,15 @@ pub(crate) const CORRECTIONS: &[(&str, &str)] = &[
         "PUT /orgs/{org}/teams/{team_slug}/repos/{owner}/{repo}",
         "members=read administration=write",
     ),
+    // Listed nowhere.
+    (
+        "GET /repos/{owner}/{repo}/rules/branches/{branch}",
+        "metadata=read",
+    ),
+    (
+        "POST /repos/{owner}/{repo}/rulesets",
+        "administration=write",
+    ),
     // One looks at the template, and makes a repository.
     (
         "POST /repos/{template_owner}/{template_repo}/generate",

@@ -42,6 +42,7 @@ const OWN_VALUES: &[(&str, &str, &str)] = &[
     ("/repos/{owner}/{repo}/git/matching-refs/{*ref}", "ref", "heads/"),
     ("/repos/{owner}/{repo}/git/refs/{*ref}", "ref", "heads/made"),
     ("/repos/{owner}/{repo}/git/blobs/{sha}", "sha", "{blob}"),
+    ("/repos/{owner}/{repo}/rules/branches/{*branch}", "branch", "kept"),
     ("/repos/{owner}/{repo}/git/trees/{sha}", "sha", "{tree}"),
 ];
 
@@ -49,6 +50,7 @@ const OWN_VALUES: &[(&str, &str, &str)] = &[
 #[rustfmt::skip]
 const FOUND: &[(&str, &str, &str, &str)] = &[
     ("POST", "/repos/{owner}/{repo}/keys", "key_id", "/id"),
+    ("POST", "/repos/{owner}/{repo}/rulesets", "ruleset_id", "/id"),
     ("POST", "/repos/{owner}/{repo}/check-runs", "check_run_id", "/id"),
     ("POST", "/repos/{owner}/{repo}/check-runs", "check_suite_id", "/check_suite/id"),
     ("POST", "/repos/{owner}/{repo}/issues/{number}/comments", "comment_id", "/id"),
@@ -82,6 +84,8 @@ const BODIES: &[(&str, &str, &str)] = &[
     ("PUT", "/repos/{owner}/{repo}/pulls/{number}/merge", r#"{"merge_method": "squash"}"#),
     ("PUT", "/repos/{owner}/{repo}/branches/{branch}/protection", r#"{"required_status_checks": {"strict": false, "contexts": []},
         "enforce_admins": null, "required_pull_request_reviews": null, "restrictions": null}"#),
+    ("POST", "/repos/{owner}/{repo}/rulesets", r#"{"name": "kept", "enforcement": "active", "rules": [{"type": "deletion"}, {"type": "non_fast_forward"}],
+        "bypass_actors": [{"actor_type": "OrganizationAdmin"}], "conditions": {"ref_name": {"include": ["refs/heads/kept"], "exclude": []}}}"#),
     ("POST", "/repos/{owner}/{repo}/check-runs", r#"{"name": "check", "head_sha": "{sha}", "status": "in_progress"}"#),
     ("PATCH", "/repos/{owner}/{repo}/check-runs/{check_run_id}", r#"{"conclusion": "failure", "output": {
         "title": "No", "summary": "No", "text": "No", "annotations": [
@@ -286,6 +290,8 @@ const REFUSALS: &[(&str, &str, &str, u16)] = &[
     ("POST", "/repos/acme/tenants/pulls", r#"{"title": "a", "head": "main", "base": "main"}"#, 422),
     ("PUT", "/repos/acme/tenants/pulls/1/merge", r#"{"sha": "a"}"#, 409),
     ("GET", "/repos/acme/tenants/branches/main/protection", "", 404),
+    ("POST", "/repos/acme/tenants/rulesets", r#"{"name": "", "enforcement": "active"}"#, 422),
+    ("POST", "/repos/acme/tenants/rulesets", r#"{"name": "a", "enforcement": "active", "bypass_actors": [{"actor_type": "Integration", "actor_id": 1}]}"#, 422),
     ("PUT", "/orgs/acme/teams/nobody/repos/acme/tenants", r#"{"permission": "push"}"#, 404),
 ];
 

@@ -7,7 +7,7 @@ use tenantry::sandbox::github::{Answered, Credential, Exchange, Traffic, Webhook
 use super::appetite::{Asked, Need, Used, missing, shown};
 use super::known::KNOWN;
 use super::openapi::Endpoint;
-use super::{BY_HAND, graphql, openapi, permissions, webhooks};
+use super::{BY_HAND, PRETEND_FLUX, graphql, openapi, permissions, webhooks};
 
 /// What came of judging.
 #[derive(Default)]
@@ -181,9 +181,9 @@ fn is_ours(exchange: &Exchange) -> bool {
     agent(exchange).starts_with("tenantry/")
 }
 
-/// Whoever asks is the app, or a story by its own hand; else its requests would go unjudged.
+/// Whoever asks is the app, a story by its own hand, or the pretend Flux; else its requests would go unjudged.
 fn stranger(exchange: &Exchange) -> Option<String> {
-    let known = is_ours(exchange) || agent(exchange) == BY_HAND;
+    let known = is_ours(exchange) || [BY_HAND, PRETEND_FLUX].contains(&agent(exchange));
     (!known).then(|| format!("nobody knows `{}`", agent(exchange)))
 }
 

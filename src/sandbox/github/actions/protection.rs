@@ -1,6 +1,7 @@
 //! What a protected branch demands of a merge or a push, and in which words it refuses.
 
 use super::super::model::{Id, Permission, Protection, Pull, RequiredChecks, World};
+use super::rules::Deed;
 
 /// Why a protected branch does not take a commit, as GitHub says it.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,6 +50,7 @@ impl World {
         commit: Option<&str>,
         actor: Id,
     ) -> Result<(), Blocked> {
+        self.rules_allow(of, branch, Deed::Push, actor)?;
         let Some(protection) = self.binding(of, branch, actor) else {
             return Ok(());
         };
@@ -56,13 +58,19 @@ impl World {
         required.map_or(Ok(()), |required| self.passed(of, commit, required))
     }
 
-    /// Whether a branch may be thrown back or removed by this actor.
+    /// Whether a branch may be thrown back to a commit, or removed, by this actor.
     pub(in super::super) fn may_rewrite(
         &self,
         of: Id,
         branch: &str,
+        commit: Option<&str>,
         actor: Id,
     ) -> Result<(), Blocked> {
+        let deed = match commit {
+            Some(_) => Deed::ForcePush,
+            None => Deed::Delete,
+        };
+        self.rules_allow(of, branch, deed, actor)?;
         match self.binding(of, branch, actor) {
             Some(_) => Err(Blocked("Cannot change a protected branch".to_owned())),
             None => Ok(()),
@@ -76,6 +84,7 @@ impl World {
         pull: &Pull,
         actor: Id,
     ) -> Result<(), Blocked> {
+        self.rules_allow(of, &pull.base_branch, Deed::Merge, actor)?;
         match self.binding(of, &pull.base_branch, actor) {
             Some(protection) => self.meets(of, pull, protection),
             None => Ok(()),

@@ -241,7 +241,8 @@ pub(super) fn move_reference(call: &mut Call<'_>) -> Answer {
     let allowed = if forward {
         call.world.may_push(repository, &branch, Some(&oid), actor)
     } else {
-        call.world.may_rewrite(repository, &branch, actor)
+        call.world
+            .may_rewrite(repository, &branch, Some(&oid), actor)
     };
     allowed.map_err(|Blocked(why)| Refusal::unprocessable(why))?;
     call.world.push(repository, actor, &branch, Some(&oid));
@@ -263,7 +264,7 @@ pub(super) fn delete_reference(call: &mut Call<'_>) -> Answer {
     }
     let actor = call.actor();
     call.world
-        .may_rewrite(repository, &branch, actor)
+        .may_rewrite(repository, &branch, None, actor)
         .map_err(|Blocked(why)| Refusal::unprocessable(why))?;
     call.world.push(repository, actor, &branch, None);
     Ok(Reply::no_content())

@@ -1,4 +1,4 @@
-//! What people do with a token of their own: pulls, protected branches, timelines, deliveries.
+//! What people do with a token of their own: pulls, protected branches, rulesets, timelines, deliveries.
 
 use serde_json::{Value, json};
 
@@ -383,4 +383,124 @@ async fn a_check_is_asked_for_again() {
     let (_, body) = received.try_recv().unwrap();
     let payload: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(payload["action"], "rerequested");
+}
+
+const RULESETS: &str = "/repos/acme/tenants/rulesets";
+
+/// What is kept of the default branch, and who is above it.
+fn ruleset(bypasses: &Value) -> Value {
+    json!({
+        "name": "kept",
+        "enforcement": "active",
+        "bypass_actors": bypasses,
+        "conditions": {"ref_name": {"include": ["~DEFAULT_BRANCH"], "exclude": []}},
+        "rules": [
+            {"type": "deletion"},
+            {"type": "non_fast_forward"},
+            {"type": "pull_request", "parameters": {"required_approving_review_count": 1}},
+        ],
+    })
+}
+
+#[tokio::test]
+async fn a_ruleset_keeps_a_branch_from_all_but_those_above_it() {
+    let world = World::new().await;
+    let (alice, app) = (alice(&world), world.everything().await);
+    let head = branch(&world, "two");
+    open(&alice, "two").await;
+    let above = json!([
+        {"actor_type": "OrganizationAdmin", "bypass_mode": "pull_request"},
+        {"actor_type": "Integration", "actor_id": world.app.id, "bypass_mode": "always"},
+    ]);
+    let made = alice.ask("POST", RULESETS, ruleset(&above)).await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    let rules = alice.get("/repos/acme/tenants/rules/branches/main").await;
+    let kinds: Vec<_> = rules
+        .body
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|rule| rule["type"].clone())
+        .collect();
+    assert_eq!(kinds, ["deletion", "non_fast_forward", "pull_request"]);
+    let other = alice.get("/repos/acme/tenants/rules/branches/two").await;
+    assert_eq!(other.body, json!([]));
+
+    let reference = "/repos/acme/tenants/git/refs/heads/main";
+    let push = json!({"sha": head});
+    let refused = alice.ask("PATCH", reference, push.clone()).await;
+    assert_eq!(refused.status, 422);
+    assert_eq!(
+        refused.body["message"],
+        "Repository rule violations found\n\nChanges must be made through a pull request.\n\n"
+    );
+    let file = json!({"message": "x", "content": "eAo="});
+    let put = alice
+        .ask("PUT", "/repos/acme/tenants/contents/new.txt", file)
+        .await;
+    assert_eq!(put.status, 409);
+    assert_eq!(
+        alice.ask("DELETE", reference, Value::Null).await.status,
+        422
+    );
+    assert_eq!(app.ask("PATCH", reference, push).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_pull_into_a_kept_branch_is_merged_by_those_above_it_alone() {
+    let world = World::new().await;
+    let alice = alice(&world);
+    branch(&world, "two");
+    open(&alice, "two").await;
+    let none = alice.ask("POST", RULESETS, ruleset(&json!([]))).await;
+    let merge = async || {
+        let merged = alice
+            .ask("PUT", &format!("{PULLS}/1/merge"), json!({}))
+            .await;
+        merged.status
+    };
+    assert_eq!(merge().await, 405);
+    let twice = alice.ask("POST", RULESETS, ruleset(&json!([]))).await;
+    assert_eq!(twice.body["errors"][0]["message"], "Name must be unique");
+    let own = format!("{RULESETS}/{}", none.body["id"]);
+    assert_eq!(alice.ask("DELETE", &own, Value::Null).await.status, 204);
+    assert_eq!(alice.get(&own).await.status, 404);
+    let owners = json!([{"actor_type": "OrganizationAdmin", "bypass_mode": "pull_request"}]);
+    alice.ask("POST", RULESETS, ruleset(&owners)).await;
+    assert_eq!(merge().await, 200);
+}
+
+#[tokio::test]
+async fn rulesets_that_are_not_kept_here_or_not_in_the_plan_are_refused() {
+    let world = World::new().await;
+    let alice = alice(&world);
+    for (name, value) in [
+        ("enforcement", json!("evaluate")),
+        ("rules", json!([{"type": "required_signatures"}])),
+        (
+            "conditions",
+            json!({"ref_name": {"include": ["refs/heads/*"], "exclude": []}}),
+        ),
+        (
+            "bypass_actors",
+            json!([{"actor_type": "Team", "actor_id": 1}]),
+        ),
+    ] {
+        let mut wish = ruleset(&json!([]));
+        wish[name] = value;
+        assert_eq!(
+            alice.ask("POST", RULESETS, wish).await.status,
+            501,
+            "{name}"
+        );
+    }
+    assert_eq!(world.github.unknown_requests().len(), 4);
+
+    world
+        .github
+        .organization_settings("acme", |found| found.rules_for_private = false);
+    let refused = alice.ask("POST", RULESETS, ruleset(&json!([]))).await;
+    assert_eq!(refused.status, 403);
+    let refused = alice.get("/repos/acme/tenants/rules/branches/main").await;
+    assert_eq!(refused.status, 403);
 }

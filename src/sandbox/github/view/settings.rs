@@ -1,8 +1,8 @@
-//! What owners look at: branch protection, and the deliveries of a webhook.
+//! What owners look at: branch protection, rulesets, and the deliveries of a webhook.
 
 use serde_json::{Value, json};
 
-use super::super::model::{Id, Protection, RequiredChecks, World};
+use super::super::model::{Bypass, Id, Protection, RequiredChecks, Ruleset, World};
 use super::super::webhooks::Delivery;
 
 fn checks(required: &RequiredChecks) -> (Vec<&String>, Vec<Value>) {
@@ -71,6 +71,59 @@ pub(in super::super) fn protection_in_branch(protection: Option<&Protection>) ->
     json!({
         "enabled": protection.is_some(),
         "required_status_checks": {"enforcement_level": level, "contexts": contexts, "checks": checks},
+    })
+}
+
+/// `GET …/rulesets/{ruleset_id}`.
+pub(in super::super) fn ruleset(world: &World, repository: Id, ruleset: &Ruleset) -> Value {
+    let Ruleset {
+        id,
+        name,
+        include,
+        rules,
+        bypasses,
+        created_at,
+    } = ruleset;
+    let full_name = world.full_name(repository);
+    let bypass = |bypass: &Bypass| {
+        let mode = if bypass.always {
+            "always"
+        } else {
+            "pull_request"
+        };
+        json!({"actor_id": bypass.actor_id, "actor_type": bypass.actor_type, "bypass_mode": mode})
+    };
+    json!({
+        "id": id,
+        "name": name,
+        "target": "branch",
+        "source_type": "Repository",
+        "source": full_name,
+        "enforcement": "active",
+        "conditions": {"ref_name": {"include": include, "exclude": []}},
+        "rules": rules,
+        "bypass_actors": bypasses.iter().map(bypass).collect::<Vec<_>>(),
+        "created_at": created_at,
+        "updated_at": created_at,
+        "_links": {
+            "self": {"href": format!("{}/repos/{full_name}/rulesets/{id}", world.root)},
+            "html": {"href": format!("{}/{full_name}/rules/{id}", super::WEB)},
+        },
+    })
+}
+
+/// The rules of one as a branch has them.
+pub(in super::super) fn rules(
+    world: &World,
+    repository: Id,
+    ruleset: &Ruleset,
+) -> impl Iterator<Item = Value> {
+    ruleset.rules.iter().map(move |rule| {
+        let mut shown = rule.clone();
+        shown["ruleset_source_type"] = json!("Repository");
+        shown["ruleset_source"] = json!(world.full_name(repository));
+        shown["ruleset_id"] = json!(ruleset.id);
+        shown
     })
 }
 
