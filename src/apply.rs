@@ -80,6 +80,7 @@ pub async fn run(
     let mut report = Report {
         unchanged: plan.unchanged,
         lockdown: plan.lockdown,
+        notes: plan.notes,
         left,
         ..Report::default()
     };

@@ -233,6 +233,7 @@ async fn draft(surroundings: &Arc<Surroundings>, sorted: Sorted, look: &Look) ->
         if let Some(head) = &knowledge.head {
             heads.insert(name.clone(), head.clone());
         }
+        plan.notes.extend(seen.notes);
         if !(tenant.is_empty() && knowledge.is_settled()) {
             known.insert(name.clone(), knowledge);
         }

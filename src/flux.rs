@@ -7,6 +7,8 @@
 pub mod bootstrap;
 pub mod components;
 pub mod lockdown;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -36,7 +38,7 @@ pub const REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
 /// The ServiceAccount, in the control namespace, that Flux applies as.
 pub const RECONCILER: &str = "reconciler";
 /// The ServiceAccount, in each workload namespace, of Flux objects that a tenant makes itself.
-const NESTED: &str = "flux";
+pub const NESTED: &str = "flux";
 
 /// The message of the commit that puts the sync path into a new workspace.
 pub const FIRST_COMMIT: &str = "Add the directory that Flux syncs";

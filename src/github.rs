@@ -12,6 +12,7 @@ mod gate;
 mod graphql;
 mod history;
 mod limits;
+mod organizations;
 mod pacer;
 mod pulls;
 mod repositories;
@@ -31,6 +32,7 @@ pub use comments::Comment;
 pub use error::{Call, Error, InvalidSettings};
 pub use history::History;
 pub use limits::{ContentLimits, InvalidLimits};
+pub use organizations::{BasePermission, OrganizationSettings};
 pub use pulls::{
     CheckedPull, Checks, Files, MergeCommit, Mergeable, MergedPull, OpenPull, Pull, Tip,
 };

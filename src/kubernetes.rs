@@ -7,6 +7,7 @@ pub mod error;
 mod flux;
 mod list;
 pub mod manifests;
+pub mod rights;
 pub mod watch;
 
 use std::time::Duration;
@@ -53,23 +54,6 @@ pub enum Force {
     Yes,
     /// First contact: a conflict is an answer, and names the other manager.
     No,
-}
-
-/// A ServiceAccount.
-#[derive(Debug, Clone, Copy)]
-pub struct Account<'a> {
-    pub namespace: &'a str,
-    pub name: &'a str,
-}
-
-/// Something that an account may be able to do.
-#[derive(Debug, Clone, Copy)]
-pub struct Access<'a> {
-    pub verb: &'a str,
-    pub group: &'a str,
-    pub resource: &'a str,
-    /// None: cluster-wide, or in every namespace.
-    pub namespace: Option<&'a str>,
 }
 
 crate::words::words! {
@@ -179,39 +163,6 @@ impl Reader {
             known_hosts: text("known_hosts"),
             tenant: label.map(str::to_owned),
         }))
-    }
-
-    /// Whether an account may do something, as the cluster's own authorization has it (a `SubjectAccessReview`).
-    pub async fn may(&self, account: Account<'_>, access: Access<'_>) -> Result<bool, Error> {
-        let Account { namespace, name } = account;
-        let groups = [
-            "system:serviceaccounts".to_owned(),
-            format!("system:serviceaccounts:{namespace}"),
-            "system:authenticated".to_owned(),
-        ];
-        let review = json!({
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SubjectAccessReview",
-            "spec": {
-                "user": format!("system:serviceaccount:{namespace}:{name}"),
-                "groups": groups,
-                "resourceAttributes": {
-                    "verb": access.verb,
-                    "group": access.group,
-                    "resource": access.resource,
-                    "namespace": access.namespace.unwrap_or_default(),
-                },
-            },
-        });
-        let body = serde_json::to_vec(&review).expect("a question is plain data");
-        let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
-        let answer = self
-            .send(Method::POST, path, Some(("application/json", body)))
-            .await?;
-        let allowed = answer.pointer("/status/allowed").and_then(Value::as_bool);
-        allowed.ok_or_else(|| Error::Unexpected {
-            message: "an access review without an answer".to_owned(),
-        })
     }
 
     /// Whether the cluster knows the Tenant kind; nothing works without it.

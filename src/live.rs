@@ -34,7 +34,7 @@ words! {
         Fetched = "fetched",
         /// Flux has applied it, as the tenant's own account.
         Applied = "applied",
-        /// That account can write the tenant's namespaces and nothing else.
+        /// Its accounts can write the tenant's namespaces and nothing else.
         Contained = "contained",
         Live = "live",
     }
@@ -89,12 +89,20 @@ struct Basis {
     generations: [Option<i64>; 2],
 }
 
-/// Whether the tenant's account was found to be within its room.
+/// Whether the tenant's accounts were found to be within their room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Review {
     Pending,
+    /// The cluster did not say.
+    Untold {
+        message: String,
+    },
     Contained,
-    Open { message: String },
+    Open {
+        message: String,
+        /// Shows more of it.
+        command: String,
+    },
 }
 
 /// What an apply leaves behind of a tenant for those who follow it.
@@ -259,32 +267,44 @@ fn way(evidence: &Evidence, revision: &str) -> Result<(), (Stage, Word)> {
         Err(word) if sync.has_applied(evidence.sync) => Err((Stage::Contained, word)),
         Err(word) => return Err((Stage::Fetched, word)),
     };
-    match evidence.review {
-        Review::Contained => workloads,
-        Review::Pending => {
-            let obstacle = Obstacle {
-                by: None,
-                ..Obstacle::waiting(
-                    Kind::ServiceAccount,
-                    "Reviewing",
-                    "what the tenant's account may do is being looked at".to_owned(),
-                )
-            };
-            Err((Stage::Applied, obstacle.into()))
-        }
-        Review::Open { message } => {
-            let obstacle = Obstacle {
-                nature: Nature::Stuck,
-                by: None,
-                reason: "NotContained".to_owned(),
-                message: message.clone(),
-                help: Some(
-                    "see who bound what with `kubectl auth can-i --list --as`; it is looked at again each minute"
-                        .to_owned(),
-                ),
-            };
-            Err((Stage::Applied, obstacle.into()))
-        }
+    match evidence.review.obstacle() {
+        None => workloads,
+        Some(obstacle) => Err((Stage::Applied, obstacle.into())),
+    }
+}
+
+impl Review {
+    fn obstacle(&self) -> Option<Obstacle> {
+        let (nature, reason, message, help) = match self {
+            Self::Contained => return None,
+            Self::Pending => (
+                Nature::Waiting,
+                "Reviewing",
+                "what the tenant's accounts may do is being looked at".to_owned(),
+                None,
+            ),
+            Self::Untold { message } => (
+                Nature::Failing,
+                "NotReviewed",
+                format!("the cluster does not say what the tenant's accounts may do: {message}"),
+                Some("it is asked again each minute".to_owned()),
+            ),
+            Self::Open { message, command } => (
+                Nature::Stuck,
+                "NotContained",
+                message.clone(),
+                Some(format!(
+                    "see what it may do with `{command}`, and take away what lets it; it is looked at again each minute"
+                )),
+            ),
+        };
+        Some(Obstacle {
+            nature,
+            by: None,
+            reason: reason.to_owned(),
+            message,
+            help,
+        })
     }
 }
 

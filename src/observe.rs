@@ -8,14 +8,16 @@ mod flux;
 mod github;
 mod mark;
 mod memory;
+mod organization;
+mod rights;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::desired::{self, Desired, Wish};
 use crate::names::{NamespaceName, TeamSlug, TenantName};
 use crate::object::{Fingerprint, Kind, ObjectId};
-use crate::observed::{Memory, Observed, Problem, Progress, RememberedRepository, Sighting};
+use crate::observed::{Memory, Note, Observed, Problem, Progress, RememberedRepository, Sighting};
 use crate::surroundings::Surroundings;
 use crate::tenants::Tenant;
 use crate::tenants::diagnostic::Place;
@@ -26,6 +28,8 @@ pub use crate::observe::memory::{Memories, Remembered, memories, tenant_of_works
 
 use crate::observe::cluster::Cluster;
 use crate::observe::github::GitHub;
+use crate::observe::organization::Organization;
+use crate::observe::rights::Rights;
 
 /// With what one looks.
 #[derive(Clone, Copy)]
@@ -47,6 +51,8 @@ pub struct Subject {
 pub struct Look {
     cluster: Cluster,
     github: GitHub,
+    organization: Organization,
+    rights: Rights,
 }
 
 /// What was seen of one tenant, and what acting on it needs to know.
@@ -63,6 +69,8 @@ pub struct Seen {
     pub public_key: Option<String>,
     /// The host keys beside it.
     pub known_hosts: Option<Fingerprint>,
+    /// What holds nothing; the same of many tenants is said once.
+    pub notes: BTreeSet<Note>,
 }
 
 /// Looks at these tenants. A refusal of the whole of GitHub or of the cluster is an error; one object that cannot be
@@ -71,13 +79,17 @@ pub async fn look(
     eyes: Eyes<'_>,
     subjects: &BTreeMap<TenantName, Subject>,
 ) -> anyhow::Result<Look> {
-    let (cluster, github) = tokio::join!(
+    let (cluster, github, organization, rights) = tokio::join!(
         cluster::look(eyes.cluster, subjects),
-        github::look(eyes.github, eyes.surroundings, subjects)
+        github::look(eyes.github, eyes.surroundings, subjects),
+        organization::look(eyes.github, eyes.surroundings, subjects),
+        rights::look(eyes.cluster, subjects)
     );
     Ok(Look {
         cluster: cluster?,
         github: github?,
+        organization: organization?,
+        rights: rights?,
     })
 }
 
@@ -95,6 +107,8 @@ impl Look {
         seen.observed.memory.clone_from(&subject.memory);
         self.cluster.tell(name, subject, desired, &mut seen);
         self.github.tell(name, subject, desired, &mut seen);
+        self.organization.tell(subject, desired, &mut seen);
+        self.rights.tell(subject, &mut seen);
         seen
     }
 }
@@ -102,6 +116,13 @@ impl Look {
 impl Seen {
     fn sight(&mut self, id: ObjectId, sighting: Sighting) {
         self.observed.sightings.insert(id, sighting);
+    }
+
+    fn note(&mut self, message: String, help: &str) {
+        self.notes.insert(Note {
+            message,
+            help: Some(help.to_owned()),
+        });
     }
 
     fn problem(&mut self, place: Place, message: String, help: Option<String>) {

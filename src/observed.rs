@@ -127,6 +127,13 @@ pub struct Problem {
     pub help: Option<String>,
 }
 
+/// Something that holds nothing, and that people should know.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Note {
+    pub message: String,
+    pub help: Option<String>,
+}
+
 /// Live facts that a person who is about to remove a tenant wants to know.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Facts {

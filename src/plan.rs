@@ -9,7 +9,7 @@ pub mod guard;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -21,7 +21,7 @@ use crate::desired::{Desired, Objects, Wish};
 use crate::flux::lockdown::Standing;
 use crate::names::TenantName;
 use crate::object::{Object, ObjectId, Side};
-use crate::observed::{Facts, Observed, Ownership, Problem, Progress, Sighting};
+use crate::observed::{Facts, Note, Observed, Ownership, Problem, Progress, Sighting};
 use crate::tenants::diagnostic::Place;
 
 /// All the changes, tenant by tenant. A tenant in which nothing differs is only counted.
@@ -31,6 +31,8 @@ pub struct Plan {
     pub unchanged: Unchanged,
     /// Of the cluster as a whole: whether its Flux keeps tenants in their rooms.
     pub lockdown: Standing,
+    /// What people should know though it holds nothing.
+    pub notes: BTreeSet<Note>,
 }
 
 /// What was compared and found as it should be, or not looked at because nothing of its entry changed.

@@ -17,6 +17,7 @@ mod headline;
 pub mod json;
 pub mod live;
 mod lockdown;
+mod notes;
 mod phrase;
 mod rows;
 #[cfg(test)]

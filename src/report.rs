@@ -2,14 +2,14 @@
 
 mod progress;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::desired::{Objects, Wish};
 use crate::flux::lockdown::Standing;
 use crate::live::Traces;
 use crate::names::TenantName;
 use crate::object::ObjectId;
-use crate::observed::{Facts, Problem};
+use crate::observed::{Facts, Note, Problem};
 use crate::plan::{Hold, Step, TenantAction, Unchanged};
 
 pub use crate::report::progress::{Progress, Told};
@@ -20,6 +20,8 @@ pub struct Report {
     pub unchanged: Unchanged,
     /// How Flux stood when it was looked at last.
     pub lockdown: Standing,
+    /// What people should know though it holds nothing.
+    pub notes: BTreeSet<Note>,
     pub left: Left,
     /// Tenants of the same work with which a process before this one was done.
     pub earlier: usize,
@@ -104,6 +106,7 @@ impl Report {
         self.tenants.append(&mut later.tenants);
         self.unchanged = later.unchanged;
         self.lockdown = later.lockdown;
+        self.notes.append(&mut later.notes);
         self.left = later.left;
         self.earlier = self.earlier.max(later.earlier);
     }

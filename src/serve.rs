@@ -1,5 +1,7 @@
 //! The running app: two listeners, the queue, and the clock that compares everything now and then.
 
+mod guards;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +21,7 @@ use crate::bot::{Bot, Follow, Job, Pace, Setup};
 use crate::config::ServeArgs;
 use crate::github::GitHub;
 use crate::queue::Queue;
+use crate::serve::guards::Guards;
 use crate::{kubernetes, webhook};
 
 /// Webhooks that may wait to be turned into jobs.
@@ -81,6 +84,7 @@ pub struct App {
     follow: Follow,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
+    watching: JoinHandle<()>,
     work: JoinHandle<()>,
 }
 
@@ -94,7 +98,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<App> {
     let queue = Queue::default();
     let control_repos = parts.setup.control_repos.iter().cloned();
     let follow = Follow::new(parts.setup.pace, control_repos);
-    let readiness = Readiness::default();
+    let (readiness, guards) = (Readiness::default(), Guards::default());
     let tasks = vec![
         serve(
             listener,
@@ -103,7 +107,11 @@ pub async fn start(parts: Parts) -> anyhow::Result<App> {
         ),
         serve(
             admin,
-            admin_router(readiness.clone(), parts.cluster.reader().clone()),
+            admin_router(Ready {
+                readiness: readiness.clone(),
+                guards: guards.clone(),
+                cluster: parts.cluster.reader().clone(),
+            }),
             stopped.clone(),
         ),
     ];
@@ -115,6 +123,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<App> {
         queue: queue.clone(),
         follow: follow.clone(),
     };
+    let watching = tokio::spawn(guards.watch(ready.cluster.reader().clone()));
     let work = tokio::spawn(work(ready, engine, receiver, readiness, stopped));
     tracing::info!(%address, %admin_address, "listening");
     Ok(App {
@@ -124,6 +133,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<App> {
         follow,
         stop,
         tasks,
+        watching,
         work,
     })
 }
@@ -144,6 +154,7 @@ impl App {
     pub async fn stop(self) {
         // Nobody listens any more only if everything has ended.
         let _ = self.stop.send(true);
+        self.watching.abort();
         let finished = async {
             for task in self.tasks {
                 let _ = task.await;
@@ -248,19 +259,28 @@ const NO_TENANTS: &str =
 #[derive(Clone, Default)]
 struct Readiness(Arc<AtomicBool>);
 
-fn admin_router(readiness: Readiness, cluster: kubernetes::Reader) -> Router {
-    Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
-        .with_state((readiness, cluster))
+/// What `/readyz` is told by.
+#[derive(Clone)]
+struct Ready {
+    readiness: Readiness,
+    guards: Guards,
+    cluster: kubernetes::Reader,
 }
 
-async fn ready(
-    State((readiness, cluster)): State<(Readiness, kubernetes::Reader)>,
-) -> (StatusCode, String) {
+fn admin_router(ready: Ready) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(self::ready))
+        .with_state(ready)
+}
+
+async fn ready(State(ready): State<Ready>) -> (StatusCode, String) {
     let unready = |text: String| (StatusCode::SERVICE_UNAVAILABLE, text + "\n");
-    match cluster.knows_tenants().await {
-        Ok(true) if readiness.0.load(Ordering::Relaxed) => (StatusCode::OK, "ok\n".to_owned()),
+    match ready.cluster.knows_tenants().await {
+        Ok(true) if ready.readiness.0.load(Ordering::Relaxed) => {
+            let note = ready.guards.note().map(|note| format!("but {note}\n"));
+            (StatusCode::OK, format!("ok\n{}", note.unwrap_or_default()))
+        }
         Ok(true) => unready("GitHub does not know the App yet: see the log".to_owned()),
         Ok(false) => unready(NO_TENANTS.to_owned()),
         Err(error) => unready(format!("the cluster cannot be read: {error}")),

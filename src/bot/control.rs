@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
-use super::Bot;
-use crate::github::{AccountKind, Reader, Reporter, Writer};
+use super::{APPLY_CHECK, Bot};
+use crate::github::{AccountKind, Reader, Reporter, Tip, Writer};
 use crate::keys;
 use crate::names::{FullName, Login};
 use crate::observe::Eyes;
@@ -122,18 +122,21 @@ impl Bot {
         Ok(text.map(Arc::from))
     }
 
-    /// The same at the tip of the default branch.
-    pub(super) async fn file_at_tip(
-        &self,
-        control: &Control,
-        tip: &str,
-    ) -> anyhow::Result<Option<Arc<str>>> {
-        let text = self.file(control, tip).await?;
-        if let Some(text) = &text {
-            let repository = &control.repository;
-            self.shared.last_files.keep(repository, tip, text);
+    /// The tip of the default branch, and the tenants file there.
+    pub(super) async fn tip(&self, control: &Control) -> anyhow::Result<Tip> {
+        let repository = &control.repository;
+        let at = (
+            control.default_branch.as_str(),
+            self.shared.setup.tenants_file.as_str(),
+        );
+        let checks = self.checks(APPLY_CHECK);
+        let tip = self.reader(control).tip(repository, at, checks).await?;
+        let tip =
+            tip.with_context(|| format!("the control repo `{repository}` has no commit yet"))?;
+        if let Some(text) = &tip.file {
+            self.shared.last_files.keep(repository, &tip.commit, text);
         }
-        Ok(text)
+        Ok(tip)
     }
 
     pub(super) async fn control(&self, repository: &FullName) -> anyhow::Result<Control> {

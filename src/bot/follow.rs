@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use futures::future::try_join_all;
+use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, mpsc};
@@ -18,8 +18,9 @@ use super::{APPLY_CHECK, Bot, Pace, now};
 use crate::flux::REQUESTED_AT;
 use crate::flux::{ControlNamespace, SYNC};
 use crate::github::{Error, Progress, Shown};
+use crate::kubernetes::rights::{Access, Account};
 use crate::kubernetes::watch::Seen;
-use crate::kubernetes::{self, Access, Account, Teller};
+use crate::kubernetes::{self, Teller};
 use crate::live::following::{Applied, Finished, Task, Telling, WATCHED};
 use crate::live::room::Room;
 use crate::live::synced::{CONDITIONS, Condition};
@@ -32,6 +33,8 @@ use crate::render::live;
 
 /// Tasks that are done at the same time.
 const AT_ONCE: usize = 8;
+/// Questions about one tenant's accounts that are asked at the same time.
+const QUESTIONS: usize = 8;
 /// Objects that the watches may be ahead by.
 const SIGHTS: usize = 64;
 
@@ -225,15 +228,14 @@ impl Bot {
         written.is_ok()
     }
 
-    /// Asks the cluster what the tenant's account may do; nothing, where it does not say.
-    async fn review(&self, room: &Room) -> Option<Review> {
+    /// Asks the cluster what the tenant's accounts may do.
+    async fn review(&self, room: &Room) -> Review {
         let cluster = self.shared.cluster.reader();
-        let (namespace, name) = room.account();
-        let account = Account {
-            namespace: &namespace,
-            name,
-        };
-        let answers = room.questions().into_iter().map(|question| async {
+        let answers = room.questions().into_iter().map(|question| async move {
+            let account = Account {
+                namespace: &question.account.namespace,
+                name: question.account.name,
+            };
             let access = Access {
                 verb: question.verb,
                 group: question.group,
@@ -243,11 +245,14 @@ impl Bot {
             let allowed = cluster.may(account, access).await?;
             Ok::<_, kubernetes::Error>((question, allowed))
         });
-        match try_join_all(answers).await {
-            Ok(answers) => Some(room.review(&answers)),
+        let answers = futures::stream::iter(answers).buffered(QUESTIONS);
+        match answers.try_collect::<Vec<_>>().await {
+            Ok(answers) => Room::review(&answers),
             Err(error) => {
-                tracing::warn!(tenant = %room.tenant, %error, "what the tenant's account may do was not told");
-                None
+                tracing::warn!(tenant = %room.tenant, %error, "what the tenant's accounts may do was not told");
+                Review::Untold {
+                    message: error.to_string(),
+                }
             }
         }
     }

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use jiff::Timestamp;
 
 use crate::apply::{self, Hands};
@@ -64,37 +63,21 @@ impl Bot {
         control: &Control,
         wanted: &Reconcile,
     ) -> anyhow::Result<Next<Job>> {
-        let tip = self
-            .reader(control)
-            .tip(
-                &control.repository,
-                &control.default_branch,
-                self.checks(APPLY_CHECK),
-            )
-            .await?;
-        let tip = tip.with_context(|| {
-            format!(
-                "the control repo `{}` has no commit yet",
-                control.repository
-            )
-        })?;
+        let tip = self.tip(control).await?;
+        let round = self.round(control, &tip, wanted).await?;
         let path = &self.shared.setup.tenants_file;
-        let (round, text) = tokio::try_join!(
-            self.round(control, &tip, wanted),
-            self.file_at_tip(control, &tip.commit)
-        )?;
-        let Some(text) = text else {
+        let Some(text) = &tip.file else {
             let (missing, file) = ([missing_file(path)], File { path, text: "" });
             self.refuse(&round, &missing, &file, wanted).await?;
             self.replan_after(&round, None, wanted).await?;
             return Ok(Next::Done);
         };
-        let parsed = self.parse(control, &text);
+        let parsed = self.parse(control, text);
         let (memories, findings) = self.findings(control, &parsed).await?;
         if !findings.is_empty() {
-            let file = File { path, text: &text };
+            let file = File { path, text };
             self.refuse(&round, &findings, &file, wanted).await?;
-            self.replan_after(&round, Some(&text), wanted).await?;
+            self.replan_after(&round, Some(text), wanted).await?;
             return Ok(Next::Done);
         }
         let slice = match self.make_live(&round, &parsed, memories, wanted).await {
@@ -110,15 +93,15 @@ impl Bot {
                     .await?;
             }
             if !wanted.goes_on {
-                self.replan_after(&round, Some(&text), wanted).await?;
+                self.replan_after(&round, Some(text), wanted).await?;
             }
             return Ok(go_on(&round, slice.report.left, slice.next, wanted));
         }
-        let file = File { path, text: &text };
+        let file = File { path, text };
         self.conclude_merge(&round, &parsed, &file, &slice, wanted)
             .await?;
         self.shared.merges.end(&control.repository);
-        self.replan_after(&round, Some(&text), wanted).await?;
+        self.replan_after(&round, Some(text), wanted).await?;
         Ok(self.next(&round, &slice.report, wanted))
     }
 
@@ -160,6 +143,7 @@ impl Bot {
             commit: tip,
             pulls: of_tip,
             check,
+            file: _,
         }: &'a Tip,
         wanted: &Reconcile,
     ) -> anyhow::Result<Round<'a>> {

@@ -440,6 +440,7 @@ pub(super) fn lines(parsed: &Parsed) -> BTreeMap<TenantName, usize> {
         | Place::Namespace(..)
         | Place::Team(..)
         | Place::Group(..)
+        | Place::ReconcilerRole(_)
         | Place::RoleBinding(..) => None,
     });
     entries.collect()

@@ -1,6 +1,7 @@
 //! Pull requests of the control repo.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -87,6 +88,8 @@ pub struct CheckedPull {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tip {
     pub commit: String,
+    /// The file that was asked for; none if the commit has no such file.
+    pub file: Option<Arc<str>>,
     /// The merged pull requests that brought it, or contain it.
     pub pulls: Vec<MergedPull>,
     /// The newest check on it, of those that were asked for.
@@ -160,10 +163,24 @@ struct RefIn<T> {
 #[derive(Deserialize)]
 struct TipAnswer {
     oid: String,
+    file: Option<Entry>,
     #[serde(flatten)]
     pulls: CommitPulls,
     #[serde(flatten)]
     checked: Checked,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    object: Option<Blob>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Blob {
+    byte_size: usize,
+    is_truncated: bool,
+    text: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -361,7 +378,7 @@ impl Reader {
     pub async fn tip(
         &self,
         repository: &FullName,
-        branch: &str,
+        (branch, path): (&str, &str),
         checks: Checks<'_>,
     ) -> Result<Option<Tip>, Error> {
         let text = concat!(
@@ -370,12 +387,21 @@ impl Reader {
             include_str!("queries/newest_check.graphql")
         );
         let mut variables = of_branch(repository, branch);
+        variables["path"] = json!(path);
         checks.add_to(&mut variables);
         let query = Query::new("Tip", text, variables);
         let data: Data<RefIn<TipAnswer>> = self.client.query(&query).await?.complete()?;
-        let target = data.repository.r#ref.and_then(|branch| branch.target);
-        Ok(target.map(|tip| Tip {
+        let Some(tip) = data.repository.r#ref.and_then(|branch| branch.target) else {
+            return Ok(None);
+        };
+        let file = match tip.file.map(Entry::whole) {
+            None => None,
+            Some(Some(text)) => Some(text),
+            Some(None) => self.file(repository, path, &tip.oid).await?,
+        };
+        Ok(Some(Tip {
             commit: tip.oid,
+            file: file.map(Arc::from),
             pulls: tip.pulls.merged(),
             check: tip.checked.newest(),
         }))
@@ -405,6 +431,15 @@ fn of_branch(repository: &FullName, branch: &str) -> Value {
         "name": repository.name,
         "ref": format!("refs/heads/{branch}"),
     })
+}
+
+impl Entry {
+    /// The text if it is all of the file: of a large one GitHub gives the beginning, of one that is not UTF-8 something else.
+    fn whole(self) -> Option<String> {
+        let blob = self.object?;
+        let (size, is_truncated) = (blob.byte_size, blob.is_truncated);
+        blob.text.filter(|text| !is_truncated && text.len() == size)
+    }
 }
 
 impl Checks<'_> {

@@ -50,6 +50,8 @@ impl Purpose {
                 ("members", "read"),
                 // GitHub asks for it with every other one.
                 ("metadata", "read"),
+                // What the organisation lets every member do in every repository.
+                ("organization_administration", "read"),
                 // Pull requests of the control repo, and their files and comments.
                 ("pull_requests", "read"),
             ],

@@ -100,10 +100,9 @@ pub enum Finished {
         conditions: Box<[Condition; 4]>,
         done: bool,
     },
-    /// None: it could not be looked at, and is tried again.
     Reviewed {
         tenant: TenantName,
-        review: Option<Review>,
+        review: Review,
     },
     /// Flux was asked to sync.
     Asked,
@@ -404,7 +403,7 @@ impl Following {
             }
             Finished::Reviewed { tenant, review } => {
                 // What could not be looked at, or was not as it should be, is looked at again.
-                if review != Some(Review::Contained) {
+                if review != Review::Contained {
                     let again = later(now, REVIEW_AGAIN);
                     self.timers.insert((again, Due::Review(tenant.clone())));
                 }

@@ -1,6 +1,11 @@
-//! The room of a tenant: what the account that Flux applies as may do, and what it must not be able to.
+//! The room of a tenant: what the accounts that Flux applies as may do, and what they must not be able to.
+//!
+//! RBAC adds up whatever anybody has bound, so that the app's own bindings are right does not show it. The cluster itself
+//! is asked, question by question.
 
-use crate::flux::{ControlNamespace, RECONCILER};
+use std::fmt;
+
+use crate::flux::{ControlNamespace, NESTED, RECONCILER};
 use crate::live::Review;
 use crate::names::TenantName;
 
@@ -9,15 +14,16 @@ use crate::names::TenantName;
 pub struct Room {
     pub tenant: TenantName,
     pub namespaces: Vec<String>,
-    /// The role of its account there.
+    /// The role of its accounts there.
     pub role: String,
     /// A namespace of another tenant, if there is one.
     pub neighbour: Option<String>,
 }
 
-/// Something that an account may be able to do.
+/// Whether an account may do something, and whether it should.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
+    pub account: Account,
     pub verb: &'static str,
     pub group: &'static str,
     pub resource: &'static str,
@@ -26,118 +32,142 @@ pub struct Question {
     pub expected: bool,
 }
 
-impl Room {
-    /// `system:serviceaccount:tenant-ai-team:reconciler`: its namespace and its name.
-    pub fn account(&self) -> (String, &'static str) {
-        (ControlNamespace::of(&self.tenant).to_string(), RECONCILER)
-    }
+/// A `ServiceAccount`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    pub namespace: String,
+    pub name: &'static str,
+}
 
-    /// What to ask the cluster about the account.
+const RBAC: &str = "rbac.authorization.k8s.io";
+const KUSTOMIZE: &str = "kustomize.toolkit.fluxcd.io";
+
+impl Room {
+    /// What to ask the cluster about the accounts.
     pub fn questions(&self) -> Vec<Question> {
-        let (control, _) = self.account();
+        let reconciler = Account {
+            namespace: ControlNamespace::of(&self.tenant).to_string(),
+            name: RECONCILER,
+        };
         // Another role may be as narrow as its author likes: that it is enough is shown by what Flux has applied.
         let writes = matches!(self.role.as_str(), "admin" | "edit");
         let written = self.namespaces.iter().filter(|_| writes);
-        let own = written.map(|namespace| may("create", "", "configmaps", namespace));
+        let own = written.map(|namespace| Question {
+            expected: true,
+            ..reconciler.may_not("create", "", "configmaps", Some(namespace))
+        });
         let inside = self.namespaces.iter().flat_map(|namespace| {
-            [
-                may_not("patch", "", "resourcequotas", Some(namespace)),
-                may_not("patch", "", "limitranges", Some(namespace)),
-                may_not("patch", "", "namespaces", Some(namespace)),
-            ]
+            let not = |resource| reconciler.may_not("patch", "", resource, Some(namespace));
+            [not("resourcequotas"), not("limitranges"), not("namespaces")]
         });
-        let outside = [
-            may_not("create", "", "namespaces", None),
-            may_not("get", "", "secrets", None),
-            may_not(
-                "create",
-                "rbac.authorization.k8s.io",
-                "clusterrolebindings",
-                None,
-            ),
-            may_not("get", "", "secrets", Some("flux-system")),
-            may_not(
-                "create",
-                "kustomize.toolkit.fluxcd.io",
-                "kustomizations",
-                Some("flux-system"),
-            ),
-            may_not("create", "apps", "deployments", Some("kube-system")),
-            // The key, and what Flux is told to apply as whom.
-            may_not("get", "", "secrets", Some(&control)),
-            may_not(
-                "patch",
-                "kustomize.toolkit.fluxcd.io",
-                "kustomizations",
-                Some(&control),
-            ),
-        ];
+        let nested = self.namespaces.iter().flat_map(|namespace| {
+            let account = Account {
+                namespace: namespace.clone(),
+                name: NESTED,
+            };
+            let not = |verb, resource| account.may_not(verb, "", resource, None);
+            [not("create", "namespaces"), not("get", "secrets")]
+        });
+        let outside = outside(&reconciler);
         let next_door = self.neighbour.iter().flat_map(|namespace| {
+            let not =
+                |verb, group, resource| reconciler.may_not(verb, group, resource, Some(namespace));
             [
-                may_not("get", "", "secrets", Some(namespace)),
-                may_not("create", "apps", "deployments", Some(namespace)),
+                not("get", "", "secrets"),
+                not("create", "apps", "deployments"),
             ]
         });
-        own.chain(inside).chain(outside).chain(next_door).collect()
+        own.chain(inside)
+            .chain(outside)
+            .chain(next_door)
+            .chain(nested)
+            .collect()
     }
 
     /// What the answers show: whether each thing is allowed, in the order of the questions.
-    pub fn review(&self, answers: &[(Question, bool)]) -> Review {
+    pub fn review(answers: &[(Question, bool)]) -> Review {
         let mut wrong = answers
             .iter()
-            .filter(|(question, allowed)| question.expected != *allowed);
-        let Some((question, allowed)) = wrong.next() else {
+            .filter(|(question, allowed)| question.expected != *allowed)
+            .map(|(question, _)| question);
+        let Some(question) = wrong.next() else {
             return Review::Contained;
         };
-        let (namespace, name) = self.account();
-        let can = if *allowed { "can" } else { "cannot" };
         let more = match wrong.count() {
             0 => String::new(),
             count => format!(", and {count} more"),
         };
         Review::Open {
-            message: format!(
-                "the account `{name}` of `{namespace}` {can} {} `{}`{}{more}",
-                question.verb,
-                question.resource,
-                question.place(),
-            ),
+            message: format!("{question}{more}"),
+            command: question.command(),
+        }
+    }
+}
+
+/// What lies outside of every room.
+fn outside(reconciler: &Account) -> [Question; 10] {
+    let not =
+        |verb, group, resource, namespace| reconciler.may_not(verb, group, resource, namespace);
+    let control = Some(reconciler.namespace.as_str());
+    [
+        not("create", "", "namespaces", None),
+        not("get", "", "secrets", None),
+        not("impersonate", "", "users", None),
+        not("create", RBAC, "clusterrolebindings", None),
+        not("get", "", "secrets", Some("flux-system")),
+        not("create", KUSTOMIZE, "kustomizations", Some("flux-system")),
+        not("get", "", "secrets", Some("tenantry-system")),
+        not("create", "apps", "deployments", Some("kube-system")),
+        // The key, and what Flux is told to apply as whom.
+        not("get", "", "secrets", control),
+        not("patch", KUSTOMIZE, "kustomizations", control),
+    ]
+}
+
+impl Account {
+    fn may_not(
+        &self,
+        verb: &'static str,
+        group: &'static str,
+        resource: &'static str,
+        namespace: Option<&str>,
+    ) -> Question {
+        Question {
+            account: self.clone(),
+            verb,
+            group,
+            resource,
+            namespace: namespace.map(str::to_owned),
+            expected: false,
         }
     }
 }
 
 impl Question {
-    fn place(&self) -> String {
+    /// Shows by whose leave it is so, as far as kubectl can.
+    fn command(&self) -> String {
+        let Account { namespace, name } = &self.account;
+        let place = match &self.namespace {
+            Some(namespace) => format!(" --namespace={namespace}"),
+            None => String::new(),
+        };
+        format!("kubectl auth can-i --list --as=system:serviceaccount:{namespace}:{name}{place}")
+    }
+}
+
+/// As it is where the answer is not the expected one.
+impl fmt::Display for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Account { namespace, name } = &self.account;
+        let can = if self.expected { "cannot" } else { "can" };
+        let (verb, resource) = (self.verb, self.resource);
+        write!(
+            f,
+            "the account `{name}` of `{namespace}` {can} {verb} `{resource}`"
+        )?;
         match &self.namespace {
-            Some(namespace) => format!(" in `{namespace}`"),
-            None => " in the whole cluster".to_owned(),
+            Some(namespace) => write!(f, " in `{namespace}`"),
+            None => write!(f, " in the whole cluster"),
         }
-    }
-}
-
-fn may(
-    verb: &'static str,
-    group: &'static str,
-    resource: &'static str,
-    namespace: &str,
-) -> Question {
-    Question {
-        expected: true,
-        ..may_not(verb, group, resource, Some(namespace))
-    }
-}
-
-fn may_not(
-    verb: &'static str,
-    group: &'static str,
-    resource: &'static str,
-    namespace: Option<&str>,
-) -> Question {
-    Question {
-        verb,
-        group,
-        resource,
-        namespace: namespace.map(str::to_owned),
-        expected: false,
     }
 }

@@ -289,6 +289,7 @@ fn what_is_applied_and_not_healthy_yet_is_told_apart() {
     let open = Scene {
         review: Review::Open {
             message: "it can".to_owned(),
+            command: "kubectl".to_owned(),
         },
         ..Scene::sync(&unhealthy)
     };
@@ -436,9 +437,11 @@ fn what_is_applied_is_live_only_within_its_room_and_when_all_is_written() {
             Some((Nature::Waiting, "Reviewing".to_owned()))
         )
     );
-    let message = "it can create namespaces".to_owned();
     let open = Scene {
-        review: Review::Open { message },
+        review: Review::Open {
+            message: "it can create namespaces".to_owned(),
+            command: "kubectl".to_owned(),
+        },
         ..Scene::live()
     };
     assert_eq!(

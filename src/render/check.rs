@@ -5,7 +5,7 @@ use crate::plan::{Plan, Promise};
 use crate::render::annotations::File;
 use crate::render::comment::{self, Setting};
 use crate::render::tree::{self, Color};
-use crate::render::{capitalized, counted, escape, headline, live, lockdown, short_commit};
+use crate::render::{capitalized, counted, escape, headline, live, lockdown, notes, short_commit};
 use crate::report::{Report, Told, Verdict};
 use crate::tenants::diagnostic::Diagnostic;
 
@@ -62,6 +62,7 @@ pub fn plan_check(plan: &Plan) -> CheckText {
     };
     summary.push_str(" Removals are shown and not done yet.\n\n");
     summary.push_str(&lockdown::section(&plan.lockdown));
+    summary.insert_str(0, &notes::section(&plan.notes));
     CheckText {
         conclusion,
         title: capitalized(&headline::of_plan_within(plan, LONGEST_TITLE)),

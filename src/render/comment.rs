@@ -14,11 +14,10 @@ use crate::plan::fingerprint;
 use crate::plan::{Cause, Hold, Plan, Step, TenantAction, TenantPlan};
 use crate::render::annotations::File;
 use crate::render::fit::{self, Item};
-use crate::render::live;
 use crate::render::phrase::Phrase;
 use crate::render::rows::{self, Mark, Row};
 use crate::render::{about, ago, capitalized, clock, counted, escape, short_commit};
-use crate::render::{headline, lockdown};
+use crate::render::{headline, live, lockdown, notes};
 use crate::report::{Outcome, Progress, Report, Retry, TenantReport, Verdict};
 use crate::tenants::diagnostic::Diagnostic;
 
@@ -156,8 +155,12 @@ pub(super) fn report_summary(
     course: Option<&Course>,
     setting: &Setting,
 ) -> String {
-    let summary = [
+    let first = [
         lockdown::section(&report.lockdown),
+        notes::section(&report.notes),
+    ]
+    .concat();
+    let summary = [
         course
             .map(|course| followed(report, course))
             .unwrap_or_default(),
@@ -168,9 +171,9 @@ pub(super) fn report_summary(
     ]
     .concat();
     if summary.is_empty() {
-        "What the file wants is there already.".to_owned()
+        first + "What the file wants is there already."
     } else {
-        summary
+        first + &summary
     }
 }
 
@@ -262,6 +265,7 @@ fn framed(title: &str, footer: &str, body: impl FnOnce(usize) -> String) -> Stri
 fn plan_body(plan: &Plan, setting: Option<&Setting>, budget: usize) -> String {
     let mut body = [
         lockdown::section(&plan.lockdown),
+        notes::section(&plan.notes),
         problems(plan.problems(), setting),
         counts_table(plan, setting),
         removals(plan, setting),
@@ -667,6 +671,7 @@ fn drift(plan: &Plan, setting: Option<&Setting>) -> String {
 fn report_body(report: &Report, setting: Option<&Setting>, budget: usize) -> String {
     let body = [
         lockdown::section(&report.lockdown),
+        notes::section(&report.notes),
         report_problems(report, setting),
         failures(report, setting),
         holds(report),

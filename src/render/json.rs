@@ -4,6 +4,7 @@
 //! {"format": 1, "fingerprint": "<64 hex digits>", "changes": true,
 //!  "unchanged": {"tenants": 0, "github": 0, "cluster": 0},
 //!  "lockdown": {"policy": "require|require-once-more|warn", "gaps": [{"message": "…", "help": "…"}], "unready": ["…"]},
+//!  "notes": [{"message": "…", "help": "…"}],
 //!  "tenants": [{"name": "…", "action": "add|change|remove|drift",
 //!    "problems": [{"message": "…", "help": "…"}],
 //!    "facts": {"inventory": 41, "lastPush": "2026-11-23T09:00:00Z", "openPulls": 3},
@@ -24,6 +25,7 @@ use crate::object::Side;
 use crate::observed::{Facts, Problem};
 use crate::plan::{Change, Plan, Step, TenantAction, fingerprint};
 use crate::render::lockdown;
+use crate::render::notes;
 use crate::report::{Outcome, Report, Retry};
 
 const FORMAT: u8 = 1;
@@ -47,6 +49,7 @@ pub fn of_plan(plan: &Plan) -> Value {
         "changes": !plan.is_empty(),
         "unchanged": plan.unchanged,
         "lockdown": lockdown::json(&plan.lockdown),
+        "notes": notes::json(&plan.notes),
         "tenants": tenants.collect::<Vec<_>>(),
     })
 }
@@ -71,6 +74,7 @@ pub fn of_report(report: &Report) -> Value {
         "verdict": report.verdict(),
         "unchanged": report.unchanged,
         "lockdown": lockdown::json(&report.lockdown),
+        "notes": notes::json(&report.notes),
         "tenants": tenants.collect::<Vec<_>>(),
     })
 }

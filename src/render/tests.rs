@@ -1,5 +1,6 @@
 mod live;
 mod lockdown;
+mod notes;
 
 use std::collections::{BTreeMap, BTreeSet};
 

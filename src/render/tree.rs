@@ -1,14 +1,15 @@
 //! A plan or report on a terminal: tenants, their objects, and the fields that change.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use crate::flux::lockdown::Standing;
 use crate::object::Side;
-use crate::observed::{Facts, Problem};
+use crate::observed::{Facts, Note, Problem};
 use crate::plan::{Cause, Plan, fingerprint};
 use crate::render::escape::visible;
 use crate::render::rows::{self, Mark, Row};
-use crate::render::{headline, lockdown};
+use crate::render::{headline, lockdown, notes};
 use crate::report::Report;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +30,7 @@ pub(super) fn of_plan_until(enough: usize, plan: &Plan, color: Color) -> String 
         color,
     };
     tree.lockdown(&plan.lockdown);
+    tree.notes(&plan.notes);
     for (name, tenant) in &plan.tenants {
         if tree.text.len() > enough {
             return tree.text;
@@ -59,6 +61,7 @@ pub(super) fn of_report_until(enough: usize, report: &Report, color: Color) -> S
         color,
     };
     tree.lockdown(&report.lockdown);
+    tree.notes(&report.notes);
     for (name, tenant) in &report.tenants {
         if tree.text.len() > enough {
             return tree.text;
@@ -112,6 +115,14 @@ impl Tree {
         }
         if let Some(count) = facts.open_pulls.filter(|count| *count > 0) {
             self.line(&format!("  {count} open pull requests"));
+        }
+    }
+
+    fn notes(&mut self, notes: &BTreeSet<Note>) {
+        for note in notes {
+            let mark = self.painted("warning:", "33");
+            let said = notes::lines(note).join("\n");
+            self.line(&format!("{mark} {said}"));
         }
     }
 

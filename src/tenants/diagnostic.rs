@@ -73,6 +73,8 @@ pub enum Place {
     Team(TenantName, TeamSlug),
     /// The `groupName` that a team's Kubernetes group came from.
     Group(TenantName, TeamSlug),
+    /// The tenant's (or the defaults') `reconcilerRole`.
+    ReconcilerRole(TenantName),
     /// The n-th of a tenant's `additionalRoleBindings`.
     RoleBinding(TenantName, usize),
 }

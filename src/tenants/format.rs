@@ -35,6 +35,7 @@ const CONTAINER_RESOURCES: &[&str] = &["cpu", "ephemeral-storage", "memory"];
 
 /// Labels and annotations that Tenantry, Flux or Kubernetes set; an asterisk stands for any name under the prefix.
 const RESERVED_KEYS: &[&str] = &[
+    "allowed.tenantry.dev/*",
     "app.kubernetes.io/instance",
     "app.kubernetes.io/managed-by",
     "kubernetes.io/metadata.name",
@@ -42,6 +43,13 @@ const RESERVED_KEYS: &[&str] = &[
     "pod-security.kubernetes.io/*",
     "tenantry.dev/*",
     "toolkit.fluxcd.io/tenant",
+];
+
+/// Begins the keys of annotations that the policies of deploy/admission read.
+const POLICY_PREFIX: &str = "allowed.tenantry.dev/";
+const POLICY_KEYS: &[&str] = &[
+    "allowed.tenantry.dev/registries",
+    "allowed.tenantry.dev/sources",
 ];
 
 const REPOSITORY_PLACEHOLDERS: &[&str] = &["org", "tenant"];
@@ -76,6 +84,7 @@ pub(super) enum Format {
     QuotaResource,
     ContainerResource,
     LabelKey,
+    AnnotationKey,
     LabelValue,
     AnyText,
 }
@@ -119,6 +128,7 @@ impl Format {
             Self::QuotaResource => resource(text, QUOTA_RESOURCES),
             Self::ContainerResource => resource(text, CONTAINER_RESOURCES),
             Self::LabelKey => label_key(text),
+            Self::AnnotationKey => annotation_key(text),
             Self::LabelValue if text.is_empty() => Ok(()),
             Self::LabelValue => short_name(text),
             Self::AnyText => Ok(()),
@@ -163,6 +173,9 @@ impl Format {
             Self::QuotaResource => resource_pattern(QUOTA_RESOURCES),
             Self::ContainerResource => resource_pattern(CONTAINER_RESOURCES),
             Self::LabelKey => label_key_schema(),
+            Self::AnnotationKey => {
+                json!({ "anyOf": [{ "enum": POLICY_KEYS }, label_key_schema()] })
+            }
             Self::LabelValue => pattern(&format!("^(?:{SHORT_NAME})?$")),
             Self::AnyText => json!({}),
         }
@@ -385,6 +398,19 @@ fn label_key(text: &str) -> Result<(), InvalidName> {
         return Err(invalid("is reserved: Tenantry, Flux or Kubernetes set it"));
     }
     Ok(())
+}
+
+fn annotation_key(text: &str) -> Result<(), InvalidName> {
+    if POLICY_KEYS.contains(&text) {
+        return Ok(());
+    }
+    if text.starts_with(POLICY_PREFIX) {
+        let known = POLICY_KEYS.join("` and `");
+        return Err(invalid(format!(
+            "is not one of those that are read: `{known}`"
+        )));
+    }
+    label_key(text)
 }
 
 /// `name` or `domain/name`, as keys of labels and annotations are.

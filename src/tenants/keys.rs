@@ -397,11 +397,11 @@ const NAMESPACE_SETTINGS: &[Key] = &[
     key(
         "annotations",
         Shape::Entries(&Entries {
-            key: Format::LabelKey,
+            key: Format::AnnotationKey,
             value: Format::AnyText,
         }),
         Optional,
-        "Annotations of the namespace.",
+        "Annotations of the namespace; `allowed.tenantry.dev/registries` and `allowed.tenantry.dev/sources` limit where images and sources come from.",
     ),
 ];
 

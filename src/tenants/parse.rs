@@ -154,6 +154,9 @@ fn places_of(entry: &Entry<'_>) -> Vec<(Place, Range<usize>)> {
     if let Some(template) = entry.settings.map("repository").node("template") {
         places.push((Place::Template(tenant.clone()), template.span.clone()));
     }
+    if let Some(role) = entry.settings.node("reconcilerRole") {
+        places.push((Place::ReconcilerRole(tenant.clone()), role.span.clone()));
+    }
     for namespace in entry.namespaces.iter().rev() {
         let place = Place::Namespace(tenant.clone(), namespace.name.clone());
         places.push((place, namespace.span.clone()));

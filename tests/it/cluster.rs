@@ -30,6 +30,9 @@ const SKIP: &str = "TENANTRY_TEST_SKIP_CLUSTER";
 /// A folder of Flux's own resource definitions, to be used instead of `tests/flux-crds`.
 const FLUX_CRDS: &str = "TENANTRY_TEST_FLUX_CRDS";
 
+/// Groups that have a member who can log in, as a team of an identity provider has.
+const GROUPS: [&str; 2] = ["room-ai-team", "room-billing-team"];
+
 /// Three seconds are usual; a busy machine takes longer.
 const START_DEADLINE: Duration = Duration::from_secs(90);
 
@@ -59,6 +62,7 @@ pub(crate) struct Cluster {
     folder: PathBuf,
     url: String,
     admin_token: String,
+    member_tokens: BTreeMap<&'static str, String>,
     ca_pem: String,
     /// Their guards' open stdin keeps the servers running.
     servers: Vec<Child>,
@@ -108,6 +112,11 @@ impl Cluster {
         &self.admin_token
     }
 
+    /// A bearer token of somebody who is in one of the [`GROUPS`], and in no other group.
+    pub(crate) fn member_token(&self, group: &str) -> &str {
+        &self.member_tokens[group]
+    }
+
     pub(crate) fn ca_pem(&self) -> &str {
         &self.ca_pem
     }
@@ -131,6 +140,14 @@ impl Cluster {
                 .join("kube-apiserver/certificates/apiserver.crt"),
             token,
         )
+    }
+
+    /// The administrator's, in the guise of this user.
+    pub(crate) fn kubeconfig_as(&self, user: &str) -> String {
+        let config = self.kubeconfig_yaml();
+        let mut config: serde_json::Value = serde_json::from_str(&config).expect("it is JSON");
+        config["users"][0]["user"]["as"] = json!(user);
+        config.to_string()
     }
 
     /// A token for a `ServiceAccount` that exists, good for an hour.
@@ -187,6 +204,16 @@ impl Cluster {
         let [etcd_port, peer_port, port] = free_ports()?;
         let admin_token = random_token()?;
         let controller_token = random_token()?;
+        let member_tokens = GROUPS
+            .into_iter()
+            .map(|group| Ok((group, random_token()?)))
+            .collect::<Result<BTreeMap<_, _>>>()?;
+        let mut tokens = format!(
+            "{admin_token},tests,1,\"system:masters\"\n{controller_token},system:kube-controller-manager,2,\"system:masters\"\n"
+        );
+        for (group, token) in &member_tokens {
+            tokens += &format!("{token},member-of-{group},{group},\"{group}\"\n");
+        }
 
         let etcd = server(&assets, &folder, "etcd", |data| {
             Ok(etcd_arguments(&assets, data, etcd_port, peer_port))
@@ -194,12 +221,7 @@ impl Cluster {
         let etcd_url = format!("http://127.0.0.1:{etcd_port}");
         let api_server = server(&assets, &folder, "kube-apiserver", |data| {
             fs::write(data.join("audit-policy.yaml"), AUDIT_POLICY)?;
-            fs::write(
-                data.join("tokens.csv"),
-                format!(
-                    "{admin_token},tests,1,\"system:masters\"\n{controller_token},system:kube-controller-manager,2,\"system:masters\"\n"
-                ),
-            )?;
+            fs::write(data.join("tokens.csv"), tokens)?;
             Ok(api_server_arguments(data, port, &etcd_url))
         })?;
 
@@ -208,29 +230,14 @@ impl Cluster {
             assets,
             folder,
             admin_token,
+            member_tokens,
             ca_pem: String::new(),
             servers: vec![etcd, api_server],
         };
         cluster.wait_until_ready()?;
         let controllers = cluster.start_controllers(&controller_token)?;
         cluster.servers.push(controllers);
-        cluster.wait("the role `admin` is aggregated", || {
-            let rules = cluster.kubectl_checked(
-                &[
-                    "get",
-                    "clusterrole",
-                    "admin",
-                    "--output",
-                    "jsonpath={.rules}",
-                ],
-                "",
-            )?;
-            if rules.contains("rolebindings") {
-                Ok(())
-            } else {
-                bail!("it has no rules yet")
-            }
-        })?;
+        cluster.wait_for_admin("rolebindings")?;
         Ok(cluster)
     }
 
@@ -280,7 +287,21 @@ impl Cluster {
             ],
             "",
         )?;
-        Ok(())
+        self.kubectl_checked(&["create", "--filename", "tests/flux-roles.yaml"], "")?;
+        self.wait_for_admin("kustomize.toolkit.fluxcd.io")
+    }
+
+    /// The role `admin` is put together of others by a controller.
+    fn wait_for_admin(&self, part: &str) -> Result<()> {
+        self.wait(&format!("the role `admin` has {part}"), || {
+            let output = "--output=jsonpath={.rules}";
+            let rules = self.kubectl_checked(&["get", "clusterrole", "admin", output], "")?;
+            if rules.contains(part) {
+                Ok(())
+            } else {
+                bail!("it lacks them yet")
+            }
+        })
     }
 
     /// Tries until it works; past the deadline the error ends with what the servers wrote last.

@@ -85,14 +85,32 @@ async fn what_people_added_by_hand_is_shown_and_stays() {
     let apply = world.last_apply().await;
     assert_eq!(apply.conclusion.as_deref(), Some("action_required"));
     let said = apply.summary.unwrap_or_default() + &apply.text.unwrap_or_default();
-    for part in ["ai-team", "mallory", "laptop", "the file does not name it"] {
+    for part in ADDED {
         assert!(said.contains(part), "{part}: {said}");
+    }
+
+    // Whoever changes the tenant reads it in the plan, and again after the merge.
+    let larger = DATA.replace("pods: '10'", "pods: '20'");
+    let (number, head) = world.pull("larger", &larger);
+    let plan = world.check(&head, "tenantry/plan").await;
+    assert_eq!(plan.conclusion.as_deref(), Some("success"), "{plan:#?}");
+    let planned = world.comment(number).expect("a comment");
+    let apply = world.check(&world.merge(number), "tenantry/apply").await;
+    assert_eq!(apply.conclusion.as_deref(), Some("action_required"));
+    let applied = world.comment(number).expect("a comment");
+    for said in [planned, applied] {
+        for part in ADDED {
+            assert!(said.contains(part), "{part}: {said}");
+        }
     }
     assert_eq!(permission(&world, "ai-team"), Some("admin"));
     assert_eq!(world.github.deploy_keys(&workspace(&world)).len(), 2);
     world.rests().await;
     world.end().await;
 }
+
+/// What is said of it: a team, a person and a key, and why they are held.
+const ADDED: [&str; 4] = ["ai-team", "mallory", "laptop", "the file does not name it"];
 
 const OUTSIDE_KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f";

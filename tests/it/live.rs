@@ -777,8 +777,8 @@ async fn an_app_killed_before_it_told_what_it_has_done_does_not_call_it_live() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tenant_whose_account_can_leave_its_room_is_not_live() {
-    let Some(world) = World::new("tenants: []\n").await else {
+async fn a_tenant_whose_account_can_leave_its_room_is_not_live_until_the_door_is_shut() {
+    let Some(mut world) = World::new("tenants: []\n").await else {
         return;
     };
     let account = "--serviceaccount=tenant-a%:reconciler";
@@ -807,11 +807,15 @@ async fn a_tenant_whose_account_can_leave_its_room_is_not_live() {
     let check = world.check(&merged, "tenantry/apply").await;
     assert!(is_concluded(&check, "failure"), "{check:#?}");
     let comment = world.comment(number).unwrap_or_default();
-    let told = "can get <code>secrets</code> in the whole cluster";
-    assert!(
-        comment.contains("NotContained") && comment.contains(told),
-        "{comment}"
-    );
+    for told in [
+        "NotContained",
+        "can get <code>secrets</code> in the whole cluster",
+        &world.text(
+            "kubectl auth can-i --list --as=system:serviceaccount:tenant-a%:reconciler</code>",
+        ),
+    ] {
+        assert!(comment.contains(told), "{told}: {comment}");
+    }
     let all = [
         "Accepted=True",
         "Applied=True",
@@ -819,6 +823,13 @@ async fn a_tenant_whose_account_can_leave_its_room_is_not_live() {
         "Fetched=True",
         "Live=False",
     ];
+    assert_eq!(conditions(&world, "a%").0, all);
+
+    world.kubectl(&["delete", "clusterrolebinding", "peeping%"]);
+    world.restart().await;
+    comment_with(&world, number, "### Live: 1 tenant added").await;
+    world.settled().await;
+    let all = all.map(|condition| condition.replace("False", "True"));
     assert_eq!(conditions(&world, "a%").0, all);
     world.end().await;
 }

@@ -34,6 +34,8 @@ pub(crate) struct World {
     others: Vec<Process>,
     contract: Contract,
     flux: Option<Flux>,
+    /// Whom the app is in the cluster, if not its own ServiceAccount.
+    pub(crate) user: Option<String>,
     log: Log,
     /// Makes names of this world differ from those of others, which share the API server.
     number: u32,
@@ -64,7 +66,26 @@ impl World {
         Self::begin(cluster, file, Played::AtOnce).await
     }
 
+    /// The same in which the app is still to be started.
+    pub(crate) async fn furnished(file: &str) -> Option<Self> {
+        let cluster = Cluster::shared_or_skip()?;
+        installed_once(cluster);
+        Some(Self::before(cluster, file, Played::AtOnce).await)
+    }
+
     async fn begin(cluster: &'static Cluster, file: &str, flux: Played) -> Self {
+        let mut world = Self::before(cluster, file, flux).await;
+        world.start().await;
+        // Until the start has been worked off, nothing waits, and yet the app is not at rest.
+        let tip = world.github.head(&world.control(), "main");
+        world
+            .check(&tip.expect("it was furnished"), "tenantry/apply")
+            .await;
+        world
+    }
+
+    /// A world without the app.
+    async fn before(cluster: &'static Cluster, file: &str, flux: Played) -> Self {
         static WORLDS: AtomicU32 = AtomicU32::new(1);
         let github = Arc::new(GitHub::start().await);
         github.set_merge_delay(Duration::from_millis(20));
@@ -78,6 +99,7 @@ impl World {
             app: None,
             others: Vec::new(),
             flux: None,
+            user: None,
             log: Log::default(),
             number,
             resync: Duration::from_hours(1),
@@ -88,12 +110,6 @@ impl World {
         if flux == Played::AtOnce {
             world.start_flux().await;
         }
-        world.start().await;
-        // Until the start has been worked off, nothing waits, and yet the app is not at rest.
-        let tip = world.github.head(&world.control(), "main");
-        world
-            .check(&tip.expect("it was furnished"), "tenantry/apply")
-            .await;
         world
     }
 
@@ -114,6 +130,7 @@ impl World {
         let organization = self.organization();
         let github = &self.github;
         github.organization(&organization);
+        github.organization_settings(&organization, |settings| settings.base_permission = None);
         for person in ["alice", "bob"] {
             github.user(person);
             github.member(
@@ -156,7 +173,10 @@ impl World {
 
     async fn process(&self) -> Process {
         let (settings, setup) = (self.settings(), self.setup());
-        let kubeconfig = kubeconfig(self.cluster);
+        let kubeconfig = match &self.user {
+            None => kubeconfig(self.cluster),
+            Some(user) => self.cluster.kubeconfig_as(user),
+        };
         let webhook_secret = self.registered.webhook_secret.clone();
         let process = Process::start(self.log.clone(), async move {
             let anywhere: SocketAddr = "127.0.0.1:0".parse().expect("an address");
@@ -368,6 +388,12 @@ impl World {
         }
     }
 
+    /// The newest check run of this name at the tip of the default branch, if there is one.
+    pub(crate) fn newest_at_tip(&self, name: &str) -> Option<CheckRun> {
+        let tip = self.github.head(&self.control(), "main");
+        self.newest(&tip.expect("there is a commit"), name)
+    }
+
     pub(crate) fn newest(&self, commit: &str, name: &str) -> Option<CheckRun> {
         let runs = self.github.check_runs(&self.control(), commit).into_iter();
         runs.filter(|run| run.name == name).max_by_key(|run| run.id)
@@ -490,6 +516,21 @@ impl World {
         let args: Vec<_> = args.iter().map(|arg| self.text(arg)).collect();
         let args: Vec<_> = args.iter().map(String::as_str).collect();
         let output = self.cluster.kubectl(&args);
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+
+    /// Makes objects as an administrator, in this namespace or their own; what is there already is made the same.
+    pub(crate) fn create(&self, namespace: &str, objects: &str) {
+        let namespace = format!("--namespace={}", self.text(namespace));
+        let mut args = vec!["apply", "--filename", "-"];
+        if !namespace.ends_with('=') {
+            args.push(&namespace);
+        }
+        let output = self.cluster.kubectl_with_input(&args, &self.text(objects));
         assert!(
             output.status.success(),
             "{}",

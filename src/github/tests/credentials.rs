@@ -113,7 +113,8 @@ async fn each_client_asks_for_its_own_permissions_and_no_more() {
         .collect();
     let read = json!({
         "administration": "read", "checks": "read", "contents": "read",
-        "members": "read", "metadata": "read", "pull_requests": "read",
+        "members": "read", "metadata": "read", "organization_administration": "read",
+        "pull_requests": "read",
     });
     let report = json!({ "checks": "write", "metadata": "read", "pull_requests": "write" });
     let write = json!({

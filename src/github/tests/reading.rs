@@ -1,9 +1,13 @@
 //! Reading: partial answers, pages, and that "cannot see" never looks like "gone".
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::server::{Answer, Server, ok, status};
-use crate::github::{CheckRun, Checks, Conclusion, Error, Mergeable, Progress, Seen};
+use crate::github::{
+    BasePermission, CheckRun, Checks, Conclusion, Error, Mergeable, Progress, Seen,
+};
 use crate::names::{FullName, TeamSlug};
 use crate::object::{Permission, Visibility};
 
@@ -438,7 +442,7 @@ async fn a_tip_comes_with_its_pull_requests_and_its_check() {
     .await;
     let tip = server
         .reader()
-        .tip(&name("acme/control"), "main", PLANS)
+        .tip(&name("acme/control"), ("main", "tenants.yaml"), PLANS)
         .await
         .unwrap()
         .unwrap();
@@ -450,7 +454,8 @@ async fn a_tip_comes_with_its_pull_requests_and_its_check() {
     let asked = server.asked();
     assert_eq!(asked.len(), 1);
     let variables = json!({
-        "owner": "acme", "name": "control", "ref": "refs/heads/main", "check": "tenantry/plan", "app": 12,
+        "owner": "acme", "name": "control", "ref": "refs/heads/main", "path": "tenants.yaml",
+        "check": "tenantry/plan", "app": 12,
     });
     assert_eq!(asked[0].body["variables"], variables);
 }
@@ -622,6 +627,27 @@ async fn a_forks_branch_is_another_one() {
 }
 
 #[tokio::test]
+async fn what_an_organisation_does_not_show_is_not_taken_for_nothing() {
+    for (word, base) in [
+        (json!("none"), BasePermission::Nothing),
+        (json!("read"), BasePermission::Is(Permission::Pull)),
+        (json!("write"), BasePermission::Is(Permission::Push)),
+        (json!("admin"), BasePermission::Is(Permission::Admin)),
+        (json!("something new"), BasePermission::NotShown),
+        (Value::Null, BasePermission::NotShown),
+    ] {
+        let said = word.clone();
+        let server = Server::always(move || ok(json!({ "default_repository_permission": said })));
+        let server = server.await;
+        let organization = "acme".parse().unwrap();
+        let settings = server.reader().organization_settings(&organization).await;
+        let settings = settings.unwrap();
+        assert_eq!(settings.base, base, "{word}");
+        assert_eq!(settings.deploy_keys, None);
+    }
+}
+
+#[tokio::test]
 async fn an_open_pull_request_comes_with_the_newest_check_on_its_head() {
     let server = Server::always(|| {
         let pull = |number: u64, suites: Value| {
@@ -651,4 +677,51 @@ async fn an_open_pull_request_comes_with_the_newest_check_on_its_head() {
     let concluded: Vec<_> = pulls.iter().map(|pull| pull.concluded.as_deref()).collect();
     assert_eq!(concluded, [Some("basis"), None, None, None]);
     assert_eq!(server.asked()[0].body["variables"]["app"], 12);
+}
+
+async fn file_at_tip(server: &Server) -> Option<Arc<str>> {
+    let reader = server.reader();
+    let repository = name("acme/control");
+    let tip = reader.tip(&repository, ("main", "tenants.yaml"), PLANS);
+    tip.await.unwrap().expect("there is a commit").file
+}
+
+/// The answer to the question for the tip, whose file is this.
+fn tip_with(file: &Value) -> Answer {
+    let mut tip = checked("c0ffee", "COMPLETED", &json!("SUCCESS"));
+    tip["associatedPullRequests"] = json!({ "nodes": [] });
+    tip["file"] = file.clone();
+    data(&json!({ "repository": { "ref": { "target": tip } } }))
+}
+
+#[tokio::test]
+async fn a_tip_comes_with_a_file() {
+    let blob = json!({ "byteSize": 3, "isTruncated": false, "text": "a\u{e9}" });
+    for (file, text) in [
+        (json!({ "object": blob }), Some("a\u{e9}")),
+        (Value::Null, None),
+    ] {
+        let server = Server::always(move || tip_with(&file)).await;
+        assert_eq!(file_at_tip(&server).await.as_deref(), text);
+        assert_eq!(server.asked().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_whole_is_asked_for_by_itself() {
+    for blob in [
+        json!({ "byteSize": 9, "isTruncated": true, "text": "beginning" }),
+        // What is not UTF-8 is shown as something else.
+        json!({ "byteSize": 1, "isTruncated": false, "text": "\u{fffd}" }),
+        json!({ "byteSize": 9, "isTruncated": false, "text": null }),
+        Value::Null,
+    ] {
+        let server = Server::start(move |asked, _| match asked.path.as_str() {
+            "/graphql" => tip_with(&json!({ "object": blob })),
+            path => ok(json!(path)),
+        });
+        let server = server.await;
+        let asked = "/repos/acme/control/contents/tenants.yaml?ref=c0ffee";
+        assert_eq!(file_at_tip(&server).await.as_deref(), Some(asked));
+    }
 }

@@ -301,10 +301,9 @@ impl Entry {
         Some(tenant)
     }
 
-    pub(super) fn reviewed(&mut self, result: Option<Review>) {
-        match (&mut self.review, result) {
-            (Some(reviewed), Some(result)) => reviewed.result = Some(result),
-            (review, _) => *review = None,
+    pub(super) fn reviewed(&mut self, result: Review) {
+        if let Some(reviewed) = &mut self.review {
+            reviewed.result = Some(result);
         }
     }
 

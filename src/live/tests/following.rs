@@ -96,7 +96,7 @@ impl World {
             },
             Task::Review(room) => Finished::Reviewed {
                 tenant: room.tenant,
-                review: well.then(|| review.clone()),
+                review: review.clone(),
             },
             Task::Sync { .. } => Finished::Asked,
             Task::Look(workspace) => Finished::Looked {
@@ -556,6 +556,7 @@ fn an_account_outside_its_room_is_reviewed_again_and_never_live() {
     world.see(Kind::Tenant, &tenant("ai-team"));
     let open = Review::Open {
         message: "it can create namespaces".to_owned(),
+        command: "kubectl".to_owned(),
     };
     let told = world.works(&open);
     assert_eq!(tellings(&told)[0].course.turn, Turn::Stuck);
@@ -565,6 +566,30 @@ fn an_account_outside_its_room_is_reviewed_again_and_never_live() {
     );
     world.wait(61);
     let done = world.work();
+    assert_eq!(tellings(&done)[0].course.turn, Turn::Live);
+}
+
+#[test]
+fn what_the_cluster_does_not_say_of_an_account_is_told_and_asked_again_a_minute_later() {
+    let mut world = World::with(&live("ai-team")[1..]);
+    world.head("ai-team", HEAD);
+    world.merged("c0ffee", &["ai-team"]);
+    world.see(Kind::Tenant, &tenant("ai-team"));
+    let untold = Review::Untold {
+        message: "it is overloaded".to_owned(),
+    };
+    let reviews = |done: &[Task]| of(done, |task| matches!(task, Task::Review(_)));
+    let told = world.works(&untold);
+    assert_eq!(reviews(&told), 1);
+    assert_eq!(
+        written(&told),
+        Some([Status::True, Status::True, Status::False, Status::False])
+    );
+    world.wait(30);
+    assert_eq!(reviews(&world.works(&untold)), 0);
+    world.wait(31);
+    let done = world.work();
+    assert_eq!(reviews(&done), 1);
     assert_eq!(tellings(&done)[0].course.turn, Turn::Live);
 }
 

@@ -91,6 +91,7 @@ fn places_are_found_again() {
 defaults:
   groupName: '{org}:{team}'
   repository: {template: acme/template}
+  reconcilerRole: edit
 tenants:
 - name: ai
   repository:
@@ -107,13 +108,14 @@ tenants:
     let parsed = valid(text);
     let [ai, bare] = ["ai", "bare"].map(|name| name.parse().unwrap());
     let places = [
-        (place_of_tenant("ai"), Some(5)),
-        (Place::Repository(ai), Some(7)),
-        (Place::Repository(bare), Some(15)),
+        (place_of_tenant("ai"), Some(6)),
+        (Place::Repository(ai), Some(8)),
+        (Place::Repository(bare), Some(16)),
         (Place::Template("ai".parse().unwrap()), Some(3)),
+        (Place::ReconcilerRole("ai".parse().unwrap()), Some(4)),
         (
             Place::Team("ai".parse().unwrap(), "data".parse().unwrap()),
-            Some(9),
+            Some(10),
         ),
         (
             Place::Group("ai".parse().unwrap(), "data".parse().unwrap()),
@@ -121,9 +123,9 @@ tenants:
         ),
         (
             Place::Namespace("ai".parse().unwrap(), "models".parse().unwrap()),
-            Some(11),
+            Some(12),
         ),
-        (Place::RoleBinding("ai".parse().unwrap(), 0), Some(13)),
+        (Place::RoleBinding("ai".parse().unwrap(), 0), Some(14)),
         (place_of_tenant("gone"), None),
     ];
     for (place, line) in places {

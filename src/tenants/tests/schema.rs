@@ -119,12 +119,15 @@ const FORMATS: &[Format] = &[
     Format::QuotaResource,
     Format::ContainerResource,
     Format::LabelKey,
+    Format::AnnotationKey,
     Format::LabelValue,
     Format::AnyText,
 ];
 
 /// Texts at the edges of the formats; each is tried with every format.
 const EDGES: &[&str] = &[
+    "allowed.tenantry.dev/registries",
+    "allowed.tenantry.dev/registry",
     "",
     " ",
     "a",

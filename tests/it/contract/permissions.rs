@@ -63,6 +63,7 @@ pub(crate) const WAYS: &[(&str, &str)] = &[
         "Commit.checkSuites",
         "GET /repos/{owner}/{repo}/commits/{ref}/check-suites",
     ),
+    ("Commit.file", "GET /repos/{owner}/{repo}/contents/{path}"),
     ("Commit.history", "GET /repos/{owner}/{repo}/commits"),
     ("Commit.parents", "GET /repos/{owner}/{repo}/commits/{ref}"),
     (
@@ -133,6 +134,10 @@ pub(crate) const WAYS: &[(&str, &str)] = &[
     (
         "Team.repositories",
         "GET /orgs/{org}/teams/{team_slug}/repos",
+    ),
+    (
+        "TreeEntry.object",
+        "GET /repos/{owner}/{repo}/git/blobs/{file_sha}",
     ),
 ];
 
