@@ -138,7 +138,7 @@ impl Standing {
     /// looks again, so until then its last word about the same revision stands.
     pub fn of(evidence: &Evidence, before: Option<&Self>) -> Option<Self> {
         let tenant = evidence.tenant;
-        if tenant.namespaces.is_empty() {
+        if !tenant.has_accounts() {
             return Some(Self {
                 created: tenant.is_created(),
                 reached: Stage::Contained,

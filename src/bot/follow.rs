@@ -247,7 +247,13 @@ impl Bot {
         });
         let answers = futures::stream::iter(answers).buffered(QUESTIONS);
         match answers.try_collect::<Vec<_>>().await {
-            Ok(answers) => Room::review(&answers),
+            Ok(answers) => {
+                let review = Room::review(&answers);
+                if let Review::Open { message, .. } = &review {
+                    tracing::warn!(tenant = %room.tenant, "a tenant is not kept in its room: {message}");
+                }
+                review
+            }
             Err(error) => {
                 tracing::warn!(tenant = %room.tenant, %error, "what the tenant's accounts may do was not told");
                 Review::Untold {

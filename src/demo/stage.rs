@@ -129,6 +129,7 @@ fn furnish(github: &GitHub) -> Registered {
     // Real GitHub takes a second or two until it has merged a pull request for trial.
     github.set_merge_delay(Duration::ZERO);
     github.organization(ORGANIZATION).user(YOU);
+    github.organization_settings(ORGANIZATION, |settings| settings.base_permission = None);
     github.member(ORGANIZATION, YOU, Membership::Owner);
     for team in TEAMS {
         github.team(ORGANIZATION, team, &[YOU]);

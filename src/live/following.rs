@@ -11,6 +11,7 @@ mod entry;
 mod merge;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::ops::Bound;
 
 use jiff::{SignedDuration, Timestamp};
@@ -36,6 +37,10 @@ const WRITE_AGAIN: SignedDuration = SignedDuration::from_secs(15);
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(1);
 /// After this long, an account that could not be reviewed, or was found outside its room, is reviewed again.
 const REVIEW_AGAIN: SignedDuration = SignedDuration::from_mins(1);
+
+/// An account within its room is reviewed again after this long at most, and half of it at least: somebody may have let
+/// it out. Of many tenants each has its own time.
+const REVIEW_ANYWAY: SignedDuration = SignedDuration::from_hours(6);
 
 /// How long to wait.
 #[derive(Debug, Clone, Copy)]
@@ -402,13 +407,13 @@ impl Following {
                 }
             }
             Finished::Reviewed { tenant, review } => {
-                // What could not be looked at, or was not as it should be, is looked at again.
-                if review != Review::Contained {
-                    let again = later(now, REVIEW_AGAIN);
-                    self.timers.insert((again, Due::Review(tenant.clone())));
-                }
+                let wait = match review {
+                    Review::Contained => by_itself(&tenant),
+                    Review::Pending | Review::Untold { .. } | Review::Open { .. } => REVIEW_AGAIN,
+                };
                 if let Some(entry) = self.entries.get_mut(&tenant) {
                     entry.reviewed(review);
+                    self.review_at(&tenant, later(now, wait));
                     self.judge(&tenant, now);
                 }
             }
@@ -486,7 +491,7 @@ impl Following {
             Due::Review(tenant) => {
                 let neighbour = self.neighbour(&tenant);
                 let entry = self.entries.get_mut(&tenant)?;
-                let known = entry.begin_review()?;
+                let known = entry.begin_review(now)?;
                 Some(Task::Review(Room {
                     namespaces: known.namespaces.clone(),
                     role: known.role.clone(),
@@ -513,6 +518,13 @@ impl Following {
                 None
             }
             Due::Tell(id) => self.tell(&id, now),
+        }
+    }
+
+    fn review_at(&mut self, tenant: &TenantName, at: Timestamp) {
+        if let Some(entry) = self.entries.get_mut(tenant) {
+            entry.review_at = Some(at);
+            self.timers.insert((at, Due::Review(tenant.clone())));
         }
     }
 
@@ -640,6 +652,9 @@ impl Following {
             }
         }
         self.plan_write(tenant, now);
+        if self.entries[tenant].is_believed() {
+            self.review_at(tenant, later(now, by_itself(tenant)));
+        }
     }
 
     fn plan_write(&mut self, tenant: &TenantName, now: Timestamp) {
@@ -676,6 +691,15 @@ impl Standing {
             News::Progress
         }
     }
+}
+
+/// How long the account of this tenant is believed to be within its room.
+fn by_itself(tenant: &TenantName) -> SignedDuration {
+    let mut hasher = DefaultHasher::new();
+    tenant.hash(&mut hasher);
+    let half = REVIEW_ANYWAY.as_secs() / 2;
+    let share = i64::try_from(hasher.finish() % half.unsigned_abs());
+    SignedDuration::from_secs(half + share.expect("it is less than some hours"))
 }
 
 /// GitHub compares names without regard to case.

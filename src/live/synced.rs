@@ -168,6 +168,11 @@ impl Synced {
 }
 
 impl Remembered {
+    /// Without namespaces there are none.
+    pub fn has_accounts(&self) -> bool {
+        !self.namespaces.is_empty()
+    }
+
     /// None where it is not as we write it: then nothing is said of its tenant.
     pub fn of(object: &Value) -> Option<Self> {
         let (spec, status) = (&object["spec"], &object["status"]);

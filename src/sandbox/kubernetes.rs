@@ -13,7 +13,8 @@
 //! Left out on purpose: of a built-in kind only the fields that `kinds/builtin.rs` names are known, so unknown fields and
 //! values of another type are taken; messages quote values as JSON, not as Go prints them; a path of a group that nobody
 //! declared is answered by a `Status`, not by plain text; no garbage is collected, so owners and propagation policies have no
-//! effect; nobody is asked who they are, and nothing is forbidden to them.
+//! effect; nobody is asked who they are, and nothing is forbidden
+//! to them: admission policies are kept like anything else.
 
 use std::sync::Arc;
 

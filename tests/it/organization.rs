@@ -1,6 +1,6 @@
 //! What an organisation lets everybody do, whatever the file says.
 
-use tenantry::sandbox::github::Permission;
+use tenantry::sandbox::github::{Permission, Request};
 
 use crate::pull_request::{PLAN, annotations, title};
 use crate::support::World;
@@ -36,10 +36,17 @@ async fn workspaces_that_every_member_can_read_are_said_to_be_and_made_all_the_s
     let (number, head) = world.pull("tenants", TENANTS);
     let plan = world.check(&head, PLAN).await;
     assert_eq!(title(&plan), ("success", "3 tenants added"));
-    let asked = world.github.requests_since(mark).into_iter();
+    let requests = world.github.requests_since(mark);
     let path = world.text("/orgs/acme%");
-    let asked = asked.filter(|request| request.method == "GET" && request.path == path);
-    assert_eq!(asked.count(), 1, "once for all tenants");
+    let of_organization = |request: &&Request| request.method == "GET" && request.path == path;
+    let of_repositories =
+        |request: &&Request| request.body.to_string().contains("RepositoriesByName");
+    let [asked, looks] = [
+        requests.iter().filter(of_organization).count(),
+        requests.iter().filter(of_repositories).count(),
+    ];
+    assert!(asked > 0);
+    assert_eq!(asked, looks, "once for all tenants");
 
     let comment = world.comment(number).expect("a comment");
     let summary = plan.summary.unwrap_or_default();

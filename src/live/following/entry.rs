@@ -26,6 +26,8 @@ pub(super) struct Entry {
     /// The head that Flux was asked to fetch last.
     asked_for: Option<String>,
     review: Option<Reviewed>,
+    /// When the next one is due, whatever the last one has shown.
+    pub(super) review_at: Option<Timestamp>,
     pub(super) standing: Option<Standing>,
     /// When each stage that is behind it was reached.
     since: BTreeMap<Stage, Timestamp>,
@@ -84,7 +86,7 @@ pub(super) enum Left {
     Awaited,
 }
 
-/// A review of the tenant as its object was then; none while it is under way.
+/// A review of the tenant as its object was then; none while the first one is under way.
 #[derive(Debug)]
 struct Reviewed {
     of: Version,
@@ -323,14 +325,31 @@ impl Entry {
         standing.reached == Stage::Applied && pending && !asked
     }
 
-    /// Notes that a review is under way, of a tenant that is known.
-    pub(super) fn begin_review(&mut self) -> Option<&Remembered> {
-        let tenant = self.tenant.as_ref()?;
+    /// Notes that a review is under way, of a tenant that is known, unless it has been reviewed meanwhile. What the last one
+    /// has shown stands until this one is done.
+    pub(super) fn begin_review(&mut self, now: Timestamp) -> Option<&Remembered> {
+        let tenant = self
+            .tenant
+            .as_ref()
+            .filter(|tenant| tenant.has_accounts())?;
+        let shown = self.reviewed_as(tenant);
+        let result = (*shown != Review::Pending).then(|| shown.clone());
+        if result.is_some() && self.review_at.is_some_and(|at| now < at) {
+            return None;
+        }
         self.review = Some(Reviewed {
             of: tenant.version.clone(),
-            result: None,
+            result,
         });
         Some(tenant)
+    }
+
+    /// Whether an earlier process has found it within its room, and no review is to come.
+    pub(super) fn is_believed(&self) -> bool {
+        let remembered = |tenant: &Remembered| tenant.has_accounts() && self.was_contained(tenant);
+        self.review.is_none()
+            && self.review_at.is_none()
+            && self.tenant.as_ref().is_some_and(remembered)
     }
 
     pub(super) fn reviewed(&mut self, result: Review) {

@@ -570,6 +570,40 @@ fn an_account_outside_its_room_is_reviewed_again_and_never_live() {
 }
 
 #[test]
+fn an_account_is_reviewed_again_now_and_then() {
+    let open = Review::Open {
+        message: "it can create namespaces".to_owned(),
+        command: "kubectl".to_owned(),
+    };
+    let reviews = |done: &[Task]| of(done, |task| matches!(task, Task::Review(_)));
+    let mut unknown = live("ai-team");
+    unknown[0].1 = tenant("ai-team");
+    // By a process before this one, and by this one.
+    for objects in [live("ai-team"), unknown] {
+        let mut world = World::with(&objects);
+        world.head("ai-team", HEAD);
+        world.work();
+        world.wait(3 * 3600 - 1);
+        assert_eq!(reviews(&world.work()), 0);
+        world.wait(3 * 3600 + 1);
+        let review = world.following.tasks(world.now);
+        assert_eq!(reviews(&review), 1);
+        // Until it is done, what was found before stands.
+        world.see(Kind::Kustomization, &applied("ai-team", HEAD));
+        assert_eq!(world.work(), []);
+        world.finish(&review[0], &open, true);
+        assert_eq!(
+            written(&world.works(&open)),
+            Some([Status::True, Status::True, Status::False, Status::False])
+        );
+        world.wait(61);
+        assert_eq!(written(&world.work()), Some([Status::True; 4]));
+        world.wait(6 * 3600);
+        assert_eq!(reviews(&world.work()), 1, "one at a time");
+    }
+}
+
+#[test]
 fn what_the_cluster_does_not_say_of_an_account_is_told_and_asked_again_a_minute_later() {
     let mut world = World::with(&live("ai-team")[1..]);
     world.head("ai-team", HEAD);

@@ -31,6 +31,7 @@ const PLAIN: Built = Built {
 };
 
 const RBAC: &str = "rbac.authorization.k8s.io/v1";
+const ADMISSION: &str = "admissionregistration.k8s.io/v1";
 
 const KINDS: &[Built] = &[
     Built {
@@ -169,6 +170,22 @@ const KINDS: &[Built] = &[
         has_status: true,
         generation: Generation::Spec,
         fields: &["status.conditions[type]"],
+    },
+    Built {
+        api_version: ADMISSION,
+        kind: "ValidatingAdmissionPolicy",
+        plural: "validatingadmissionpolicies",
+        is_namespaced: false,
+        has_status: true,
+        fields: &["spec.matchConditions[name]", "spec.variables[name]"],
+        ..PLAIN
+    },
+    Built {
+        api_version: ADMISSION,
+        kind: "ValidatingAdmissionPolicyBinding",
+        plural: "validatingadmissionpolicybindings",
+        is_namespaced: false,
+        ..PLAIN
     },
 ];
 
