@@ -5,8 +5,10 @@
 
 mod cluster;
 mod github;
+mod keys;
+pub mod rotation;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -18,12 +20,12 @@ use crate::kubernetes::Teller;
 use crate::live::Traces;
 use crate::names::TenantName;
 use crate::object::{Fingerprint, Object, ObjectId};
-use crate::observed::{Accepted, Memory, Progress, RememberedRepository};
-use crate::plan::{ApprovedPlan, Change, Hold, Plan, Step, TenantAction, TenantPlan};
+use crate::observed::{Accepted, Fetching, Memory, Progress, RememberedRepository};
+use crate::plan::{ApprovedPlan, Change, Hold, Plan, Step, TenantPlan};
 use crate::report::{Left, Outcome, Report, Retry, TenantReport};
 use crate::surroundings::Surroundings;
 use crate::tenants::Tenant;
-use crate::{github as hub, keys, kubernetes};
+use crate::{github as hub, kubernetes};
 
 /// Tenants that are written at the same time.
 const AT_ONCE: usize = 8;
@@ -58,6 +60,10 @@ pub struct Known {
     pub public_key: Option<String>,
     /// Of the host keys beside it, where they were read or written.
     pub known_hosts: Option<Fingerprint>,
+    /// Keys of the tenant that are registered and not in use; none where it is not known which are.
+    pub former: Option<BTreeSet<Fingerprint>>,
+    /// With which key Flux fetches; none where it fetches nothing.
+    pub fetching: Option<Fetching>,
 }
 
 /// Runs the plan. `known` may also name tenants in which nothing differs: what is remembered of them is completed.
@@ -142,21 +148,16 @@ impl Job {
     fn rank(&self) -> Rank {
         match &self.known.memory {
             None => Rank::New,
-            Some(memory) if memory.has_failed() && self.is_unchanged(memory) => Rank::Failed,
+            Some(memory) if memory.has_failed() && self.known.is_unchanged(memory) => Rank::Failed,
             Some(_) => Rank::Begun,
         }
     }
 
-    fn is_unchanged(&self, memory: &Memory) -> bool {
-        self.known.entry.as_ref() == Some(&memory.entry)
-    }
-
     fn left(&self) -> Left {
-        let drift = |plan: &TenantPlan| plan.action == TenantAction::Drift;
         Left {
             tenants: 1,
             creations: self.creations(),
-            drifted: self.plan.as_ref().is_some_and(drift),
+            drifted: self.known.is_finished(),
         }
     }
 }
@@ -217,18 +218,49 @@ impl Known {
         self.memory.as_ref().is_none_or(as_before)
     }
 
+    fn is_unchanged(&self, memory: &Memory) -> bool {
+        self.entry.as_ref() == Some(&memory.entry)
+    }
+
+    /// Whether all that the entry wants was written once, so that only a look at everything finds what differs.
+    fn is_finished(&self) -> bool {
+        let finished = |memory: &Memory| memory.progress == Progress::Finished;
+        let memory = self.memory.as_ref();
+        memory.is_some_and(|memory| self.is_unchanged(memory) && finished(memory))
+    }
+
     fn is_as_remembered(&self, memory: &Memory, condition: &Accepted) -> bool {
         let repository = self.repository.as_ref().or(memory.repository.as_ref());
         memory.accepted.as_ref() == Some(condition)
             && memory.key == self.key(memory)
+            && memory.former == self.former(memory)
+            && !self.is_answered(memory)
             && memory.known_hosts == self.known_hosts(memory)
             && memory.repository.as_ref() == repository
     }
 
     /// The fingerprint of the key that the tenant's Secret holds.
     fn key(&self, memory: &Memory) -> Option<Fingerprint> {
-        let read = self.public_key.as_deref().and_then(keys::fingerprint);
+        let read = self
+            .public_key
+            .as_deref()
+            .and_then(crate::keys::fingerprint);
         read.or_else(|| memory.key.clone())
+    }
+
+    /// The keys that may still be registered beside it. One that gives way to another becomes one of them.
+    fn former(&self, memory: &Memory) -> BTreeSet<Fingerprint> {
+        let mut former = self.former.as_ref().unwrap_or(&memory.former).clone();
+        former.extend(memory.key.clone());
+        if let Some(held) = self.key(memory) {
+            former.remove(&held);
+        }
+        former
+    }
+
+    /// Whether the key that somebody has asked to be replaced is no longer in use.
+    fn is_answered(&self, memory: &Memory) -> bool {
+        memory.replace.is_some() && memory.replace != self.key(memory)
     }
 
     fn known_hosts(&self, memory: &Memory) -> Option<Fingerprint> {
@@ -268,7 +300,7 @@ impl Work<'_> {
             let Some(outcome) = outcome else {
                 left.tenants = 1;
                 left.creations += github::creations(&step);
-                left.drifted = plan.action == TenantAction::Drift;
+                left.drifted = self.known.is_finished();
                 continue;
             };
             if matches!(outcome, Outcome::Failed { .. }) {
@@ -297,9 +329,9 @@ impl Work<'_> {
     /// Nothing where GitHub's limits leave the step for later.
     async fn outcome(&mut self, step: &Step, wanted: Option<&Object>) -> Option<Outcome> {
         match self.step(step, wanted).await {
-            Ok(()) => {
-                tracing::info!(tenant = %self.tenant, object = %step.id, kind = step.id.noun(), verb = %step.change.verb(), "done");
-                Some(Outcome::Done)
+            Ok(outcome) => {
+                tracing::info!(tenant = %self.tenant, object = %step.id, kind = step.id.noun(), verb = %step.change.verb(), ?outcome, "done");
+                Some(outcome)
             }
             Err(Failure::Limited(error)) => {
                 tracing::info!(tenant = %self.tenant, object = %step.id, kind = step.id.noun(), error, "left for later");
@@ -312,14 +344,34 @@ impl Work<'_> {
         }
     }
 
-    async fn step(&mut self, step: &Step, wanted: Option<&Object>) -> Result<(), Failure> {
+    async fn step(&mut self, step: &Step, wanted: Option<&Object>) -> Result<Outcome, Failure> {
+        match (&step.id, &step.change, wanted) {
+            (
+                ObjectId::DeployKey { repository, title },
+                Change::Update(_),
+                Some(Object::DeployKey(to)),
+            ) => self.rotate(repository, title, to.read_only).await,
+            (
+                ObjectId::FormerKey {
+                    repository,
+                    fingerprint,
+                    ..
+                },
+                Change::Remove(_),
+                _,
+            ) => self.former_key(repository, fingerprint).await,
+            _ => self.set(step, wanted).await.map(|()| Outcome::Done),
+        }
+    }
+
+    async fn set(&mut self, step: &Step, wanted: Option<&Object>) -> Result<(), Failure> {
         let is_new = matches!(step.change, Change::Create | Change::Adopt(_));
         match (&step.id, wanted.filter(|_| step.change.is_wanted())) {
             (ObjectId::Manifest(id), Some(Object::Manifest(manifest))) => {
                 self.manifest(id, manifest, is_new).await
             }
             (ObjectId::Credentials { namespace }, Some(_)) => {
-                if step.change.makes_a_key_pair() {
+                if is_new {
                     self.credentials(namespace).await
                 } else {
                     self.known_hosts(namespace).await
@@ -376,6 +428,13 @@ impl Work<'_> {
         {
             status["deployKey"]["fingerprint"] = json!(key);
         }
+        let former = self.known.former(memory);
+        if memory.former != former {
+            status["deployKey"]["former"] = keys::listed(&former);
+        }
+        if self.known.is_answered(memory) {
+            status["deployKey"]["replace"] = Value::Null;
+        }
         if let Some(known_hosts) = self.known.known_hosts(memory)
             && memory.known_hosts.as_ref() != Some(&known_hosts)
         {
@@ -422,7 +481,7 @@ fn verdict(outcomes: &[(Step, Outcome)], generation: i64) -> Accepted {
     };
     let failed = outcomes.iter().find_map(|(step, outcome)| match outcome {
         Outcome::Failed { error, .. } => Some((step, error)),
-        Outcome::Done | Outcome::Skipped { .. } | Outcome::Held(_) => None,
+        Outcome::Done | Outcome::Skipped { .. } | Outcome::Held(_) | Outcome::Waiting => None,
     });
     if let Some((step, error)) = failed {
         return of(
@@ -436,6 +495,15 @@ fn verdict(outcomes: &[(Step, Outcome)], generation: i64) -> Accepted {
         .filter(|(step, outcome)| is_owed(step, outcome))
         .collect();
     match held.first() {
+        Some((step, Outcome::Waiting)) => of(
+            false,
+            "Waiting",
+            format!(
+                "{} {}: Flux is to fetch first with the key that it has",
+                step.id.noun(),
+                step.id
+            ),
+        ),
         Some((step, _)) => of(
             false,
             "Held",
@@ -452,7 +520,7 @@ fn verdict(outcomes: &[(Step, Outcome)], generation: i64) -> Accepted {
 /// A held step that the entry wants; what people added beside the file is not the entry's concern.
 fn is_owed(step: &Step, outcome: &Outcome) -> bool {
     match outcome {
-        Outcome::Held(Hold::Removal) => step.change.is_wanted(),
+        Outcome::Held(Hold::Removal) | Outcome::Waiting => step.change.is_wanted(),
         Outcome::Held(Hold::Narrower | Hold::Unannounced | Hold::NotLockedDown | Hold::Problem) => {
             true
         }

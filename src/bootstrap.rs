@@ -11,6 +11,7 @@ use std::slice;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -37,6 +38,8 @@ use crate::{kubernetes, observe};
 const ESTABLISHED: Duration = Duration::from_mins(1);
 /// Between looks at what is waited for.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// Between questions to GitHub for the tip that Flux should be at, while it is at another one.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
 /// How often a commit is made again because somebody else was faster.
 const COMMITS: u32 = 3;
 
@@ -159,6 +162,8 @@ pub struct Work<'a> {
     wanted: &'a Wanted,
     /// The public half of the key pair in the Secret.
     public_key: Option<String>,
+    /// The commit that was made; GitHub may tell of the one before for a moment yet.
+    committed: Option<String>,
 }
 
 impl<'a> Work<'a> {
@@ -171,6 +176,7 @@ impl<'a> Work<'a> {
             hands,
             wanted,
             public_key,
+            committed: None,
         }
     }
 
@@ -216,7 +222,7 @@ impl<'a> Work<'a> {
     }
 
     /// Looks again first: somebody may have pushed meanwhile, and what they pushed stays.
-    async fn commit(&self) -> anyhow::Result<()> {
+    async fn commit(&mut self) -> anyhow::Result<()> {
         let Wanted {
             repository, branch, ..
         } = self.wanted;
@@ -233,13 +239,18 @@ impl<'a> Work<'a> {
                 files: &commit.files,
             };
             let landed = self.hands.writer.commit_files(repository, new).await;
-            let landed = landed.with_context(|| {
-                let paths: Vec<_> = commit.files.iter().map(|(path, _)| path.as_str()).collect();
-                format!("commit {} to `{branch}`", paths.join(", "))
-            })?;
             match landed {
-                Landed::AtTheTip(_) => return Ok(()),
-                Landed::TooLate => {}
+                Ok(Landed::AtTheTip(commit)) => {
+                    self.committed = Some(commit);
+                    return Ok(());
+                }
+                Ok(Landed::TooLate) => {}
+                Err(error @ github::Error::Invalid { .. }) => {
+                    return Err(error).context(format!(
+                        "where the rules of `{branch}` forbid it, an owner of the organisation can do it"
+                    ));
+                }
+                Err(error) => return Err(error.into()),
             }
         }
         bail!("somebody keeps pushing to `{branch}` of `{repository}`: run this again")
@@ -348,6 +359,7 @@ impl<'a> Work<'a> {
             title: self.wanted.key_title(),
             read_only: true,
             public_key: public_key.context("the Secret holds no key pair")?,
+            created_at: None,
         };
         let writer = &self.hands.writer;
         let added = writer.add_deploy_key(&self.wanted.repository, &key).await;
@@ -366,8 +378,8 @@ impl<'a> Work<'a> {
     }
 
     /// Asks Flux to fetch at once what it would fetch within its interval.
-    pub async fn ask_flux(&self) -> anyhow::Result<()> {
-        let request = (REQUESTED_AT, &*self.tip().await?);
+    pub async fn ask_flux(&self, now: Timestamp) -> anyhow::Result<()> {
+        let request = (REQUESTED_AT, &*now.to_string());
         let cluster = &self.hands.cluster;
         cluster.annotate_at(FIELD_MANAGER, SOURCE, request).await?;
         Ok(())
@@ -380,9 +392,9 @@ impl<'a> Work<'a> {
         tip.with_context(|| format!("the branch `{branch}` of `{repository}` is gone"))
     }
 
-    /// The branch's tip, as Flux calls it.
-    async fn revision(&self) -> anyhow::Result<String> {
-        Ok(format!("{}@sha1:{}", self.wanted.branch, self.tip().await?))
+    /// A commit of the branch, as Flux calls it.
+    fn revision(&self, commit: &str) -> String {
+        format!("{}@sha1:{commit}", self.wanted.branch)
     }
 
     /// Waits until Flux has applied the branch's tip, and tells what it says meanwhile.
@@ -391,20 +403,27 @@ impl<'a> Work<'a> {
         patience: Duration,
         mut tell: impl FnMut(&str),
     ) -> anyhow::Result<String> {
-        let cluster = self.hands.cluster.reader();
         let (since, mut said) = (Instant::now(), String::new());
-        let mut revision = self.revision().await?;
-        let mut fetched = json!(revision);
+        let mut asked = since;
+        let mut revision = match &self.committed {
+            Some(commit) => self.revision(commit),
+            None => self.revision(&self.tip().await?),
+        };
         loop {
-            let (source, sync) = tokio::try_join!(cluster.find(SOURCE), cluster.find(SYNC))?;
-            let (source, sync) = (source.unwrap_or_default(), sync.unwrap_or_default());
-            let now = &source["status"]["artifact"]["revision"];
-            if *now != fetched && !now.is_null() {
-                // Somebody may have pushed meanwhile; Flux passes over what has been overtaken.
-                fetched = now.clone();
-                revision = self.revision().await?;
-            }
-            let Some(waits) = waits(&source, &sync, &revision) else {
+            let waits = match self.synced().await {
+                Ok([source, sync]) => {
+                    let is_there = source["status"]["artifact"]["revision"] == *revision;
+                    if !is_there && asked.elapsed() > ASK_AGAIN {
+                        // Somebody may have pushed meanwhile, and Flux passes over what has been overtaken.
+                        revision = self.revision(&self.tip().await?);
+                        asked = Instant::now();
+                    }
+                    waits(&source, &sync, &revision)
+                }
+                Err(error) if error.is_retryable() => Some(error.to_string()),
+                Err(error) => return Err(error.into()),
+            };
+            let Some(waits) = waits else {
                 return Ok(revision);
             };
             if waits != said {
@@ -416,6 +435,13 @@ impl<'a> Work<'a> {
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
+    }
+
+    /// The GitRepository and the Kustomization; null where there is none.
+    async fn synced(&self) -> Result<[Value; 2], kubernetes::Error> {
+        let cluster = self.hands.cluster.reader();
+        let (source, sync) = tokio::try_join!(cluster.find(SOURCE), cluster.find(SYNC))?;
+        Ok([source, sync].map(Option::unwrap_or_default))
     }
 }
 

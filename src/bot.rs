@@ -323,7 +323,7 @@ impl Bot {
                 number,
                 author,
                 command,
-            } => self.answer(&control, *number, author, *command).await,
+            } => self.answer(&control, *number, author, command).await,
         }
     }
 

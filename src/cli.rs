@@ -5,6 +5,7 @@ pub mod crds;
 #[cfg(feature = "sandbox")]
 pub mod demo;
 pub mod plan;
+pub mod rotate;
 pub mod schema;
 pub mod serve;
 pub mod validate;
@@ -40,6 +41,8 @@ enum Command {
     Serve(Box<ServeArgs>),
     /// Show what would change on GitHub and in the cluster; changes nothing
     Plan(Box<plan::PlanArgs>),
+    /// Replace the deploy key of a tenant; the former one goes once Flux has fetched with the new one
+    Rotate(rotate::RotateArgs),
     /// Show what is wrong in a file, without looking at GitHub or the cluster
     Validate {
         /// The file; `-` is standard input
@@ -106,6 +109,11 @@ fn start(command: Command) -> anyhow::Result<u8> {
             out.write_all(text.as_bytes())?;
             Ok(status)
         }
+        Command::Rotate(args) => {
+            let text = runtime()?.block_on(rotate::run(&args))?;
+            out.write_all(text.as_bytes())?;
+            Ok(0)
+        }
         Command::Validate {
             file,
             repository,
@@ -161,6 +169,7 @@ impl Command {
             Self::Demo(_) => "off",
             Self::Serve(_)
             | Self::Plan(_)
+            | Self::Rotate(_)
             | Self::Validate { .. }
             | Self::Bootstrap(_)
             | Self::Schema
@@ -185,6 +194,15 @@ fn start_log(args: &LogArgs, usual: &str) {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().init(),
     }
+}
+
+/// The present.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a command is where the clock is read"
+)]
+fn now() -> jiff::Timestamp {
+    jiff::Timestamp::now()
 }
 
 /// Reads with the App's key, or with a person's token.

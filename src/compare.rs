@@ -8,12 +8,16 @@ use crate::apply::{self, Known};
 use crate::desired::{self, Desired, Wish};
 use crate::names::TenantName;
 use crate::observe::{self, Eyes, Look, Memories, Remembered, Subject};
-use crate::observed::{Facts, Problem};
+use crate::observed::{Facts, Problem, Rotation};
 use crate::plan::{self, Plan, TenantAction, TenantPlan, Unchanged};
 use crate::report::Left;
 use crate::surroundings::Surroundings;
 use crate::tenants::Tenants;
 use crate::tenants::diagnostic::Place;
+
+/// Keys that one comparison finds too old: a fleet that was made in one day is not given new ones at once, and what is
+/// wrong with the first is seen before the last has its turn.
+const ROTATIONS: usize = 20;
 
 /// Which tenants to look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -214,10 +218,19 @@ async fn draft(surroundings: &Arc<Surroundings>, sorted: Sorted, look: &Look) ->
         of_commit,
     } = sorted;
     let (mut known, mut heads) = (BTreeMap::new(), BTreeMap::new());
+    let mut aged = 0;
     for (index, (name, subject)) in subjects.into_iter().enumerate() {
         observe::let_others_run(index).await;
         let desired = subject.desired(&name);
-        let seen = look.at(&name, &subject, &desired);
+        let mut seen = look.at(&name, &subject, &desired);
+        if let Some(Rotation::Aged { .. }) = seen.observed.rotation {
+            if aged == ROTATIONS {
+                seen.observed.rotation = None;
+            }
+            // Those that cannot be written take nobody's turn.
+            let is_tried = seen.observed.problems.is_empty() && !subject.has_failed();
+            aged += usize::from(is_tried && aged < ROTATIONS);
+        }
         let before = before(&subject, &desired, surroundings);
         let tenant = plan::of_tenant(before.as_deref(), &desired, &seen.observed);
         let Subject { wish, memory, .. } = subject;
@@ -229,6 +242,8 @@ async fn draft(surroundings: &Arc<Surroundings>, sorted: Sorted, look: &Look) ->
             head: seen.head,
             public_key: seen.public_key,
             known_hosts: seen.known_hosts,
+            former: seen.former,
+            fetching: seen.fetching,
         };
         if let Some(head) = &knowledge.head {
             heads.insert(name.clone(), head.clone());

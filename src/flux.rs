@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::names::{NamespaceName, TenantName};
-use crate::object::{Kind, ManifestId, POD_SECURITY};
+use crate::object::{Fingerprint, Kind, ManifestId, POD_SECURITY};
 use crate::surroundings::Surroundings;
 use crate::tenants::{
     AdditionalRoleBinding, NamespaceSettings, NetworkProfile, PodSecurity, Role, Subject,
@@ -72,6 +72,13 @@ pub fn source(tenant: &TenantName) -> ManifestId {
         namespace: Some(ControlNamespace::of(tenant).to_string()),
         name: SYNC.to_owned(),
     }
+}
+
+/// The deploy key that Flux is asked to fetch with, where a request is about one: it is the key's fingerprint, so that what
+/// Flux says it has handled tells which key it has used.
+pub fn requested_key(request: &str) -> Option<Fingerprint> {
+    let is_key = request.starts_with("SHA256:");
+    is_key.then(|| Fingerprint(request.to_owned()))
 }
 
 /// The marks that every object of a tenant carries.

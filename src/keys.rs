@@ -46,21 +46,38 @@ impl KeyPair {
     }
 }
 
-/// The Secret that Flux clones with. It is written by hand, so that no copy of the private key stays behind in a JSON
-/// value.
+/// The Secret that Flux clones with.
 pub fn secret(metadata: &Value, pair: &KeyPair, known_hosts: &str) -> Zeroizing<Vec<u8>> {
+    let known_hosts = STANDARD.encode(known_hosts);
+    let start = format!(
+        r#"{{"apiVersion":"v1","kind":"Secret","type":"Opaque","metadata":{metadata},"data":{{"known_hosts":"{known_hosts}","#
+    );
+    with_pair(&start, pair)
+}
+
+/// A change of that Secret which puts another pair into it.
+pub fn change_of_pair(pair: &KeyPair) -> Zeroizing<Vec<u8>> {
+    with_pair(r#"{"data":{"#, pair)
+}
+
+/// The pair in a Secret's `data`, which `start` opens. It is written by hand, so that no copy of the private key stays
+/// behind in a JSON value, and at once has the room that it takes, so that none stays where it was before.
+fn with_pair(start: &str, pair: &KeyPair) -> Zeroizing<Vec<u8>> {
     let identity = Zeroizing::new(STANDARD.encode(pair.private.as_bytes()));
     let public = STANDARD.encode(&pair.public);
-    let known_hosts = STANDARD.encode(known_hosts);
-    let mut body = Zeroizing::new(Vec::with_capacity(4096));
-    let start = format!(
-        r#"{{"apiVersion":"v1","kind":"Secret","type":"Opaque","metadata":{metadata},"data":{{"#
-    );
-    let rest = format!(r#""identity.pub":"{public}","known_hosts":"{known_hosts}","identity":""#);
-    body.extend_from_slice(start.as_bytes());
-    body.extend_from_slice(rest.as_bytes());
-    body.extend_from_slice(identity.as_bytes());
-    body.extend_from_slice(br#""}}"#);
+    let parts = [
+        start,
+        r#""identity.pub":""#,
+        &public,
+        r#"","identity":""#,
+        &identity,
+        r#""}}"#,
+    ];
+    let length = parts.iter().map(|part| part.len()).sum();
+    let mut body = Zeroizing::new(Vec::with_capacity(length));
+    for part in parts {
+        body.extend_from_slice(part.as_bytes());
+    }
     body
 }
 

@@ -10,13 +10,19 @@ pub mod manifests;
 pub mod rights;
 pub mod watch;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use http::{Method, Request};
+use http_body_util::BodyExt as _;
+use kube::client::Body;
+use kube::core::Status;
 use kube::{Client, Config};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -31,6 +37,13 @@ const PAGE: u32 = 2000;
 
 /// The mark that every object of ours carries, as a selector.
 const OURS: &str = "app.kubernetes.io/managed-by=tenantry";
+
+/// The label that names the tenant.
+const INSTANCE: &str = "app.kubernetes.io/instance";
+
+/// An object's metadata alone, as an answer.
+const WITHOUT_DATA: &str =
+    "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
 
 /// No answer within this time is a failure of the request.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -77,6 +90,29 @@ pub struct StoredKey {
     pub tenant: Option<String>,
 }
 
+/// A Secret as far as it is read: the private key is passed over.
+#[derive(Deserialize)]
+struct SecretAnswer {
+    metadata: SecretMetadata,
+    #[serde(default)]
+    data: PublicData,
+}
+
+#[derive(Deserialize)]
+struct SecretMetadata {
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+}
+
+/// In base64.
+#[derive(Default, Deserialize)]
+struct PublicData {
+    #[serde(default, rename = "identity.pub")]
+    public_key: String,
+    #[serde(default)]
+    known_hosts: String,
+}
+
 /// Connects as kubectl would: `KUBECONFIG`, `~/.kube/config`, or the pod's own account.
 pub async fn connect() -> anyhow::Result<(Reader, Writer)> {
     let config = Config::infer()
@@ -109,10 +145,7 @@ impl Reader {
         let mut selector = OURS.to_owned();
         if let Some(tenants) = tenants {
             let names: Vec<_> = tenants.iter().map(TenantName::as_str).collect();
-            selector = format!(
-                "{selector},app.kubernetes.io/instance in ({})",
-                names.join(",")
-            );
+            selector = format!("{selector},{INSTANCE} in ({})", names.join(","));
         }
         let mut next = String::new();
         loop {
@@ -147,21 +180,32 @@ impl Reader {
 
     /// The public half of the key in the Secret `git-auth`.
     pub async fn credentials(&self, namespace: &str) -> Result<Option<StoredKey>, Error> {
-        let secret = match self.send(Method::GET, &secret_path(namespace), None).await {
-            Ok(secret) => secret,
+        self.stored_key(&secret_path(namespace)).await
+    }
+
+    /// The public side of a Secret that Flux clones with.
+    async fn stored_key(&self, path: &str) -> Result<Option<StoredKey>, Error> {
+        let what = what(&Method::GET, path);
+        let request = request(Method::GET, path, None)?;
+        let answer = within_the_deadline(&what, self.client.request_text(request)).await;
+        let secret = match answer {
+            Ok(text) => Zeroizing::new(text),
             Err(Error::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let text = |key: &str| {
-            let encoded = secret["data"][key].as_str().unwrap_or_default();
+        // No word on what is wrong with it: that might quote it.
+        let Ok(secret) = serde_json::from_str::<SecretAnswer>(&secret) else {
+            let message = format!("{what}: not a Secret");
+            return Err(Error::Unexpected { message });
+        };
+        let text = |encoded: &str| {
             let decoded = STANDARD.decode(encoded).unwrap_or_default();
             String::from_utf8_lossy(&decoded).into_owned()
         };
-        let label = secret["metadata"]["labels"]["app.kubernetes.io/instance"].as_str();
         Ok(Some(StoredKey {
-            public_key: text("identity.pub").trim().to_owned(),
-            known_hosts: text("known_hosts"),
-            tenant: label.map(str::to_owned),
+            public_key: text(&secret.data.public_key).trim().to_owned(),
+            known_hosts: text(&secret.data.known_hosts),
+            tenant: secret.metadata.labels.get(INSTANCE).cloned(),
         }))
     }
 
@@ -247,25 +291,66 @@ impl Writer {
         force: Force,
     ) -> Result<Value, Error> {
         let body = serde_json::to_vec(manifest).expect("a manifest is plain data");
-        self.patch(&path(id), "application/apply-patch+yaml", force, body)
+        let force = force == Force::Yes;
+        let path = format!("{}?fieldManager={FIELD_MANAGER}&force={force}", path(id));
+        let content_type = "application/apply-patch+yaml";
+        self.reader
+            .send(Method::PATCH, &path, Some((content_type, body)))
             .await
     }
 
-    /// Stores a tenant's key pair. The body holds the private key and is wiped after it is sent.
+    /// Stores a tenant's first key pair. The body holds the private half and is wiped once it is sent.
     pub async fn apply_credentials(
         &self,
         namespace: &str,
         body: Zeroizing<Vec<u8>>,
     ) -> Result<(), Error> {
-        let body = body.to_vec();
-        self.patch(
-            &secret_path(namespace),
-            "application/apply-patch+yaml",
-            Force::No,
-            body,
-        )
-        .await
-        .map(|_| ())
+        let query = format!("?fieldManager={FIELD_MANAGER}&force=false");
+        let path = secret_path(namespace) + &query;
+        self.send_secret(&path, "application/apply-patch+yaml", body)
+            .await
+    }
+
+    /// Puts another key pair in the place of the one that the Secret holds, and leaves everything else in it.
+    pub async fn replace_credentials(
+        &self,
+        namespace: &str,
+        body: Zeroizing<Vec<u8>>,
+    ) -> Result<(), Error> {
+        let path = format!("{}?fieldManager={FIELD_MANAGER}", secret_path(namespace));
+        self.send_secret(&path, "application/merge-patch+json", body)
+            .await
+    }
+
+    /// The answer is asked for without the Secret's data, and only looked at where it is a refusal.
+    async fn send_secret(
+        &self,
+        path: &str,
+        content_type: &str,
+        body: Zeroizing<Vec<u8>>,
+    ) -> Result<(), Error> {
+        let request = Request::patch(path)
+            .header(http::header::CONTENT_TYPE, content_type)
+            .header(http::header::ACCEPT, WITHOUT_DATA)
+            .body(Body::from(Bytes::from_owner(body)));
+        let request = request.map_err(|error| Error::Unexpected {
+            message: error.to_string(),
+        })?;
+        let client = &self.reader.client;
+        let sent = async {
+            let answer = client.send(request).await?;
+            let status = answer.status();
+            if status.is_success() {
+                return Ok(());
+            }
+            let body = answer.into_body().collect().await?.to_bytes();
+            let refusal = serde_json::from_slice::<Status>(&body).unwrap_or_else(|_| {
+                let reason = status.canonical_reason().unwrap_or_default();
+                Status::failure(reason, reason).with_code(status.as_u16())
+            });
+            Err(kube::Error::Api(Box::new(refusal)))
+        };
+        within_the_deadline(&what(&Method::PATCH, path), sent).await
     }
 
     /// Replaces the host keys beside a tenant's key pair.
@@ -326,20 +411,6 @@ impl Writer {
             .send(Method::PATCH, &path, Some((content_type, body)))
             .await
             .map(|_| ())
-    }
-
-    async fn patch(
-        &self,
-        path: &str,
-        content_type: &str,
-        force: Force,
-        body: Vec<u8>,
-    ) -> Result<Value, Error> {
-        let force = force == Force::Yes;
-        let path = format!("{path}?fieldManager={FIELD_MANAGER}&force={force}");
-        self.reader
-            .send(Method::PATCH, &path, Some((content_type, body)))
-            .await
     }
 }
 

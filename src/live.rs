@@ -16,7 +16,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use crate::object::Kind;
+use crate::object::{Fingerprint, Kind};
 use crate::words::words;
 
 pub use crate::live::course::{Course, Leg, Turn};
@@ -112,6 +112,8 @@ pub struct Traces {
     pub versions: BTreeMap<Kind, Version>,
     /// The workspace's head, if it was read or made.
     pub head: Option<String>,
+    /// The key that has taken the place of another one.
+    pub key: Option<Fingerprint>,
 }
 
 impl Traces {
@@ -119,6 +121,7 @@ impl Traces {
     pub fn absorb(&mut self, later: Self) {
         self.versions.extend(later.versions);
         self.head = later.head.or(self.head.take());
+        self.key = later.key.or(self.key.take());
     }
 }
 
@@ -131,6 +134,8 @@ pub struct Evidence<'a> {
     pub source: Option<&'a Synced>,
     pub sync: Option<&'a Synced>,
     pub review: &'a Review,
+    /// The key with which it must have been fetched, where it has taken the place of another one.
+    pub key: Option<&'a Fingerprint>,
 }
 
 impl Standing {
@@ -257,6 +262,13 @@ fn way(evidence: &Evidence, revision: &str) -> Result<(), (Stage, Word)> {
     let found = source
         .at(evidence.source)
         .map_err(|word| (Stage::Created, word))?;
+    if let Some(key) = evidence.key
+        && found.fetched_with() != Some(key)
+    {
+        let message = format!("Flux is to fetch with the new deploy key `{key}`");
+        let obstacle = Obstacle::waiting(Kind::GitRepository, "NewKey", message);
+        return Err((Stage::Created, obstacle.into()));
+    }
     let sync = Look {
         kind: Kind::Kustomization,
         fetched_at: found.fetched_at,

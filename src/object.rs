@@ -69,6 +69,12 @@ pub enum ObjectId {
         title: String,
         fingerprint: Fingerprint,
     },
+    /// A key of ours that the tenant's Secret no longer holds, or never did; never wanted, only found.
+    FormerKey {
+        repository: FullName,
+        title: String,
+        fingerprint: Fingerprint,
+    },
 }
 
 /// A Kubernetes object; no namespace for what is cluster-scoped.
@@ -104,6 +110,7 @@ pub enum Object {
     Credentials(Credentials),
     DeployKey(DeployKey),
     StrangeKey(DeployKey),
+    FormerKey(DeployKey),
     /// Only the keys that we set.
     Manifest(Value),
 }
@@ -198,7 +205,8 @@ impl ObjectId {
             | Self::TeamAccess { .. }
             | Self::Collaborator { .. }
             | Self::DeployKey { .. }
-            | Self::StrangeKey { .. } => Side::GitHub,
+            | Self::StrangeKey { .. }
+            | Self::FormerKey { .. } => Side::GitHub,
         }
     }
 
@@ -210,7 +218,9 @@ impl ObjectId {
             Self::TeamAccess { .. } => "team",
             Self::Collaborator { .. } => "collaborator",
             Self::Credentials { .. } => "Secret",
-            Self::DeployKey { .. } | Self::StrangeKey { .. } => "deploy key",
+            Self::DeployKey { .. } | Self::StrangeKey { .. } | Self::FormerKey { .. } => {
+                "deploy key"
+            }
         }
     }
 
@@ -229,7 +239,8 @@ impl ObjectId {
             Self::TeamAccess { repository, .. }
             | Self::Collaborator { repository, .. }
             | Self::DeployKey { repository, .. }
-            | Self::StrangeKey { repository, .. } => Some(Self::Repository(repository.clone())),
+            | Self::StrangeKey { repository, .. }
+            | Self::FormerKey { repository, .. } => Some(Self::Repository(repository.clone())),
         }
     }
 
@@ -274,6 +285,11 @@ impl ObjectId {
                 repository,
                 title,
                 fingerprint,
+            }
+            | Self::FormerKey {
+                repository,
+                title,
+                fingerprint,
             } => [
                 title,
                 &fingerprint.0,
@@ -303,6 +319,8 @@ impl ObjectId {
             Self::Credentials { .. } => 10,
             Self::DeployKey { .. } => 11,
             Self::StrangeKey { .. } => 12,
+            // Flux must have fetched with the new key before the former one goes.
+            Self::FormerKey { .. } => 15,
         }
     }
 }
@@ -331,6 +349,11 @@ impl fmt::Display for ObjectId {
             Self::Credentials { namespace } => write!(formatter, "{namespace}/git-auth"),
             Self::DeployKey { repository, title } => write!(formatter, "{title} on {repository}"),
             Self::StrangeKey {
+                repository,
+                title,
+                fingerprint,
+            }
+            | Self::FormerKey {
                 repository,
                 title,
                 fingerprint,

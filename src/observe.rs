@@ -14,10 +14,14 @@ mod rights;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::desired::{self, Desired, Wish};
 use crate::names::{NamespaceName, TeamSlug, TenantName};
 use crate::object::{Fingerprint, Kind, ObjectId};
-use crate::observed::{Memory, Note, Observed, Problem, Progress, RememberedRepository, Sighting};
+use crate::observed::{
+    Fetching, Memory, Note, Observed, Problem, Progress, RememberedRepository, Sighting,
+};
 use crate::surroundings::Surroundings;
 use crate::tenants::Tenant;
 use crate::tenants::diagnostic::Place;
@@ -37,6 +41,7 @@ pub struct Eyes<'a> {
     pub github: &'a hub::Reader,
     pub cluster: &'a kubernetes::Reader,
     pub surroundings: &'a Arc<Surroundings>,
+    pub now: Timestamp,
 }
 
 /// A tenant to look at: what the file wants of it (nothing: it is gone from the file) and what is remembered.
@@ -69,6 +74,10 @@ pub struct Seen {
     pub public_key: Option<String>,
     /// The host keys beside it.
     pub known_hosts: Option<Fingerprint>,
+    /// Keys of the tenant that are registered and not in use; none where it is not known which are.
+    pub former: Option<BTreeSet<Fingerprint>>,
+    /// With which key Flux fetches; none where it fetches nothing.
+    pub fetching: Option<Fetching>,
     /// What holds nothing; the same of many tenants is said once.
     pub notes: BTreeSet<Note>,
 }
@@ -81,7 +90,7 @@ pub async fn look(
 ) -> anyhow::Result<Look> {
     let (cluster, github, organization, rights) = tokio::join!(
         cluster::look(eyes.cluster, subjects),
-        github::look(eyes.github, eyes.surroundings, subjects),
+        github::look(eyes, subjects),
         organization::look(eyes.github, eyes.surroundings, subjects),
         rights::look(eyes.cluster, subjects)
     );
@@ -166,6 +175,12 @@ impl Subject {
     pub fn has_failed(&self) -> bool {
         let failed = |memory: &Memory| memory.has_failed();
         self.is_unchanged() && self.memory.as_ref().is_some_and(failed)
+    }
+
+    /// Whether other keys of the tenant may be registered beside the one in use.
+    fn has_former_keys(&self) -> bool {
+        let memory = self.memory.as_ref();
+        memory.is_some_and(|memory| !memory.former.is_empty())
     }
 
     /// Whether the fingerprint of its key is remembered.

@@ -1,6 +1,6 @@
 //! What is there of one tenant, as far as we can see. *Cannot see* is not *gone*.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -18,6 +18,27 @@ pub struct Observed {
     /// What only looking shows to be wrong with the entry; it holds the whole tenant.
     pub problems: Vec<Problem>,
     pub facts: Facts,
+    /// Why a new key pair is to take the place of the one in use.
+    pub rotation: Option<Rotation>,
+}
+
+/// Why a key pair has had its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rotation {
+    /// Older than the file lets it become.
+    Aged { made: Timestamp },
+    /// Somebody has asked for it.
+    Asked,
+}
+
+/// With which deploy key Flux fetches.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Fetching {
+    /// It was last asked to fetch with this one.
+    pub asked: Option<Fingerprint>,
+    /// And could.
+    pub fetched: Option<Fingerprint>,
+    pub suspended: bool,
 }
 
 /// One look at one object.
@@ -58,6 +79,10 @@ pub struct Memory {
     pub created_at: Timestamp,
     pub repository: Option<RememberedRepository>,
     pub key: Option<Fingerprint>,
+    /// Keys that were made for the tenant, are not in use, and may still be registered.
+    pub former: BTreeSet<Fingerprint>,
+    /// A key that somebody has asked to be replaced.
+    pub replace: Option<Fingerprint>,
     /// Of the host keys beside that key.
     pub known_hosts: Option<Fingerprint>,
     pub progress: Progress,

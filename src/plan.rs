@@ -12,6 +12,7 @@ pub(crate) mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
+use serde_json::json;
 
 pub use crate::plan::fields::FieldChange;
 pub use crate::plan::fingerprint::{Digest, Promise};
@@ -21,8 +22,13 @@ use crate::desired::{Desired, Objects, Wish};
 use crate::flux::lockdown::Standing;
 use crate::names::TenantName;
 use crate::object::{Object, ObjectId, Side};
-use crate::observed::{Facts, Note, Observed, Ownership, Problem, Progress, Sighting};
+use crate::observed::{Facts, Note, Observed, Ownership, Problem, Progress, Rotation, Sighting};
 use crate::tenants::diagnostic::Place;
+
+/// Of a key that has grown old: when it was made.
+pub const MADE: &str = "made";
+/// Of a key that somebody has asked to be replaced.
+pub const ASKED: &str = "asked";
 
 /// All the changes, tenant by tenant. A tenant in which nothing differs is only counted.
 #[derive(Debug, Clone, Default)]
@@ -146,17 +152,6 @@ impl Change {
         }
     }
 
-    /// Of a Secret: whether it is given a new key pair. Its host keys are replaced beside the pair it has.
-    pub fn makes_a_key_pair(&self) -> bool {
-        match self {
-            Self::Create => true,
-            Self::Adopt(fields) | Self::Update(fields) => {
-                fields.iter().any(|field| field.path == "algorithm")
-            }
-            Self::Remove(_) => false,
-        }
-    }
-
     pub fn verb(&self) -> Verb {
         match self {
             Self::Create => Verb::Create,
@@ -226,13 +221,6 @@ impl Step {
 }
 
 impl TenantPlan {
-    fn makes_a_key_pair(&self) -> bool {
-        let makes = |step: &Step| {
-            matches!(step.id, ObjectId::Credentials { .. }) && step.change.makes_a_key_pair()
-        };
-        self.steps.iter().any(makes)
-    }
-
     /// What the steps make of the objects.
     pub fn wanted(&self) -> Objects {
         self.wish.as_ref().map(Wish::objects).unwrap_or_default()
@@ -274,16 +262,23 @@ pub fn of_tenant(before: Option<&Desired>, desired: &Desired, observed: &Observe
         facts: observed.facts,
         unchanged: Unchanged::default(),
     };
+    // One after the other: what an earlier replacement has left goes first.
+    let has_former = || observed.sightings.keys().any(is_former_key);
+    let rotation = observed.rotation.filter(|_| !has_former());
+    let mut rotation: Vec<_> = rotation.map(reason).into_iter().collect();
     for (id, object) in &desired.objects {
-        let comparison = match compare(desired, observed, id, object) {
-            // The key on GitHub belongs to the pair that this plan replaces.
-            Comparison::Same | Comparison::Differs(Change::Update(_))
-                if matches!(id, ObjectId::DeployKey { .. }) && plan.makes_a_key_pair() =>
-            {
-                Comparison::Differs(Change::Create)
+        let mut comparison = compare(desired, observed, id, object);
+        match (id, &mut comparison) {
+            // A pair of another kind comes with the key on GitHub, which has to be there first.
+            (ObjectId::Credentials { .. }, Comparison::Differs(Change::Update(fields))) => {
+                rotation.extend(fields.extract_if(.., |field| field.path == "algorithm"));
+                if fields.is_empty() {
+                    continue;
+                }
             }
-            comparison => comparison,
-        };
+            (ObjectId::DeployKey { .. }, comparison) => rotate(comparison, &mut rotation),
+            _ => {}
+        }
         match comparison {
             Comparison::Same => *side_count(&mut plan.unchanged, id.side()) += 1,
             Comparison::Wrong(problem) => plan.problems.push(problem),
@@ -313,6 +308,36 @@ pub fn of_tenant(before: Option<&Desired>, desired: &Desired, observed: &Observe
     plan.digest = fingerprint::of_steps(&desired.tenant, &plan.steps, &desired.objects);
     plan.action = action(&plan, desired, observed);
     plan
+}
+
+fn is_former_key(id: &ObjectId) -> bool {
+    matches!(id, ObjectId::FormerKey { .. })
+}
+
+/// Why a key pair is replaced, as a field of the key.
+fn reason(rotation: Rotation) -> FieldChange {
+    let (path, before) = match rotation {
+        Rotation::Aged { made } => (MADE, Some(json!(made))),
+        Rotation::Asked => (ASKED, None),
+    };
+    FieldChange {
+        path: path.to_owned(),
+        before,
+        after: None,
+    }
+}
+
+/// Where there is a reason, or the key on GitHub is not as it is wanted, a new pair takes the place of the one in use:
+/// GitHub's keys cannot be edited.
+fn rotate(comparison: &mut Comparison, reasons: &mut Vec<FieldChange>) {
+    match comparison {
+        Comparison::Wrong(_) => return,
+        Comparison::Differs(Change::Update(fields)) => reasons.append(fields),
+        Comparison::Same | Comparison::Differs(_) => {}
+    }
+    if !reasons.is_empty() {
+        *comparison = Comparison::Differs(Change::Update(std::mem::take(reasons)));
+    }
 }
 
 enum Comparison {
@@ -392,11 +417,20 @@ fn step(
     }
 }
 
-/// GitHub's host keys change without anybody's hand.
+/// Host keys change and key pairs grow old without anybody's hand, and what is left of a pair is the App's own.
 fn comes_by_itself(id: &ObjectId, change: &Change) -> bool {
-    matches!(id, ObjectId::Credentials { .. })
-        && matches!(change, Change::Update(_))
-        && !change.makes_a_key_pair()
+    let is_update = matches!(change, Change::Update(_));
+    let has_had_its_time = |field: &FieldChange| [MADE, ASKED].contains(&field.path.as_str());
+    match id {
+        ObjectId::FormerKey { .. } => true,
+        ObjectId::Credentials { .. } => is_update,
+        ObjectId::DeployKey { .. } => is_update && change.fields().iter().all(has_had_its_time),
+        ObjectId::Manifest(_)
+        | ObjectId::Repository(_)
+        | ObjectId::TeamAccess { .. }
+        | ObjectId::Collaborator { .. }
+        | ObjectId::StrangeKey { .. } => false,
+    }
 }
 
 fn action(plan: &TenantPlan, desired: &Desired, observed: &Observed) -> TenantAction {

@@ -62,6 +62,8 @@ pub enum Outcome {
         because: Box<ObjectId>,
     },
     Held(Hold),
+    /// Not done before Flux has fetched with the key that is in use.
+    Waiting,
 }
 
 /// Whether trying again can help without a person doing something.
@@ -154,7 +156,7 @@ impl Outcome {
     /// A write that was refused or lost may have been done all the same.
     fn turn_out_done(&mut self) {
         match self {
-            Self::Failed { .. } | Self::Skipped { .. } => *self = Self::Done,
+            Self::Failed { .. } | Self::Skipped { .. } | Self::Waiting => *self = Self::Done,
             Self::Done | Self::Held(_) => {}
         }
     }
@@ -193,7 +195,7 @@ impl TenantReport {
 
     pub fn verdict(&self) -> Verdict {
         let outcomes = self.outcomes.iter().map(|(_, outcome)| match outcome {
-            Outcome::Done => Verdict::Applied,
+            Outcome::Done | Outcome::Waiting => Verdict::Applied,
             Outcome::Held(_) => Verdict::Held,
             Outcome::Failed { .. } | Outcome::Skipped { .. } => Verdict::Failed,
         });

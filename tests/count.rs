@@ -19,11 +19,15 @@ mod world;
 
 use std::time::Duration;
 
+use app::App;
 use operation::Cost;
-use tenantry::sandbox::github::Class;
+use tenantry::sandbox::github::{Class, Mark};
 use world::World;
 
 const TENANTS: usize = 300;
+
+/// Keys that one comparison replaces because they have grown old.
+const ROTATIONS: usize = 20;
 
 fn requests(cost: &Cost) -> usize {
     cost.github.values().sum()
@@ -31,6 +35,25 @@ fn requests(cost: &Cost) -> usize {
 
 fn of(cost: &Cost, class: Class) -> usize {
     cost.github.get(&class).copied().unwrap_or_default()
+}
+
+/// All deploy keys were registered long ago.
+fn age_all_keys(world: &World) {
+    world.github.edit(|github| {
+        let repositories = github.repositories.values_mut();
+        for key in repositories.flat_map(|found| found.deploy_keys.values_mut()) {
+            "2020-01-01T00:00:00Z".clone_into(&mut key.created_at);
+        }
+    });
+}
+
+/// How many keys were registered and how many removed since the mark.
+fn keys_since(world: &World, mark: Mark) -> [usize; 2] {
+    let requests = world.github.requests_since(mark);
+    ["POST", "DELETE"].map(|method| {
+        let of_keys = requests.iter().filter(|one| one.method == method);
+        of_keys.filter(|one| one.path.contains("/keys")).count()
+    })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,4 +91,18 @@ async fn requests_grow_with_the_change_and_not_with_the_organisation() {
         "a repository, its first file, two teams, a key"
     );
     assert!(of(&add_one, Class::Report) <= 20, "{add_one:#?}");
+
+    // Keys that grow old together are replaced a few at a time, and each costs what it takes.
+    age_all_keys(&world);
+    for start in 1..=2 {
+        let (mark, app) = (world.github.mark(), App::start(&world, never));
+        while keys_since(&world, mark) != [ROTATIONS; 2] {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        world.settled().await;
+        app.stop();
+        assert_eq!(keys_since(&world, mark), [ROTATIONS; 2], "start {start}");
+        let requests = world.github.requests_since(mark).len();
+        assert!(requests <= 7 * ROTATIONS, "{requests}");
+    }
 }

@@ -47,6 +47,16 @@ struct Store {
 /// `/apis/rbac.authorization.k8s.io/v1/rolebindings`, namespace (empty where there is none), name.
 type Key = (String, String, String);
 
+/// A request that is answered at once.
+struct Asked<'a> {
+    method: &'a Method,
+    path: &'a str,
+    query: &'a BTreeMap<String, String>,
+    /// A merge patch, and no server-side apply.
+    merges: bool,
+    body: &'a [u8],
+}
+
 /// What a path names.
 struct Target {
     kind: String,
@@ -121,7 +131,15 @@ async fn answer(State(store): State<Arc<Mutex<Store>>>, request: Request) -> Res
         let kind = Target::of(head.uri.path()).kind;
         (StatusCode::OK, watched(store, kind, &query))
     } else {
-        let (status, text) = lock(&store).answer(&head.method, head.uri.path(), &query, &body);
+        let content_type = head.headers.get("content-type");
+        let request = Asked {
+            method: &head.method,
+            path: head.uri.path(),
+            query: &query,
+            merges: content_type.is_some_and(|kind| kind == "application/merge-patch+json"),
+            body: &body,
+        };
+        let (status, text) = lock(&store).answer(&request);
         (status, Body::from(text))
     };
     Response::builder()
@@ -153,13 +171,8 @@ fn watched(store: Arc<Mutex<Store>>, kind: String, query: &BTreeMap<String, Stri
 }
 
 impl Store {
-    fn answer(
-        &mut self,
-        method: &Method,
-        path: &str,
-        query: &BTreeMap<String, String>,
-        body: &[u8],
-    ) -> (StatusCode, String) {
+    fn answer(&mut self, asked: &Asked<'_>) -> (StatusCode, String) {
+        let Asked { path, body, .. } = *asked;
         match path {
             flux::GROUPS => return (StatusCode::OK, flux::groups().to_string()),
             flux::DEPLOYMENTS => return (StatusCode::OK, flux::deployments().to_string()),
@@ -171,14 +184,17 @@ impl Store {
         }
         let target = Target::of(path);
         let Some(name) = target.name else {
-            return (StatusCode::OK, self.list(&target.kind, query));
+            return (StatusCode::OK, self.list(&target.kind, asked.query));
         };
         let key = (target.kind, target.namespace, name);
-        match (method, target.is_status) {
+        match (asked.method, target.is_status) {
             (&Method::GET, _) => match self.objects.get(&key) {
                 Some(text) => (StatusCode::OK, text.to_string()),
                 None => not_found(path),
             },
+            (&Method::PATCH, false) if asked.merges => {
+                (StatusCode::OK, self.merge_object(key, sent()))
+            }
             (&Method::PATCH, false) => (StatusCode::OK, self.apply(key, sent())),
             (&Method::PATCH, true) => (StatusCode::OK, self.merge_status(key, &sent())),
             (method, _) => panic!("{method} {path} is not needed"),
@@ -276,6 +292,8 @@ impl Store {
         let revision = format!("main@sha1:{head}");
         repository["status"] = ready(&repository, "Succeeded");
         repository["status"]["artifact"] = json!({ "revision": revision });
+        let asked = &repository["metadata"]["annotations"]["reconcile.fluxcd.io/requestedAt"];
+        repository["status"]["lastHandledReconcileAt"] = asked.clone();
         self.keep(source, repository);
         if let Some(mut applied) = read(self, &sync) {
             applied["status"] = ready(&applied, "ReconciliationSucceeded");
@@ -312,6 +330,19 @@ impl Store {
         let (kind, namespace) = (key.0.clone(), key.1.clone());
         let text = self.keep(key, object);
         if [SOURCES, SYNCS].contains(&kind.as_str()) {
+            self.sync(&namespace);
+        }
+        text
+    }
+
+    /// Whose fields they are stays as it was.
+    fn merge_object(&mut self, key: Key, sent: Value) -> String {
+        let text = self.objects.get(&key).expect("it was applied before");
+        let mut object: Value = serde_json::from_str(text).expect("it was written as JSON");
+        merge(&mut object, sent);
+        let (kind, namespace) = (key.0.clone(), key.1.clone());
+        let text = self.keep(key, object);
+        if kind == SOURCES {
             self.sync(&namespace);
         }
         text

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Failure, Work};
 use crate::flux;
-use crate::github::{Created, Key, NewFile, NewRepository, RepositoryChange};
+use crate::github::{Created, NewFile, NewRepository, RepositoryChange};
 use crate::names::{BranchName, FullName, TeamSlug};
 use crate::object::{ObjectId, Permission, Repository, Visibility};
 use crate::observed::RememberedRepository;
@@ -205,32 +205,6 @@ impl Work<'_> {
             .set_team_permission(team, repository, permission)
             .await?)
     }
-
-    /// Registers the public half of the key that the Secret holds.
-    pub(super) async fn deploy_key(
-        &mut self,
-        repository: &FullName,
-        title: &str,
-        read_only: bool,
-    ) -> Result<(), Failure> {
-        if self.known.public_key.is_none() {
-            let namespace = flux::ControlNamespace::of(self.tenant).to_string();
-            let stored = self.hands.cluster.reader().credentials(&namespace).await?;
-            self.known.public_key = stored
-                .map(|stored| stored.public_key)
-                .filter(|key| !key.is_empty());
-        }
-        let Some(public_key) = &self.known.public_key else {
-            return Err(Failure::useful("the Secret `git-auth` holds no key"));
-        };
-        let key = Key {
-            title: title.to_owned(),
-            read_only,
-            public_key: public_key.clone(),
-        };
-        self.hands.github.add_deploy_key(repository, &key).await?;
-        Ok(())
-    }
 }
 
 /// Things that a step creates on GitHub.
@@ -253,7 +227,8 @@ pub(super) fn creations(step: &Step) -> usize {
             | ObjectId::TeamAccess { .. }
             | ObjectId::Collaborator { .. }
             | ObjectId::Credentials { .. }
-            | ObjectId::StrangeKey { .. },
+            | ObjectId::StrangeKey { .. }
+            | ObjectId::FormerKey { .. },
             _,
         ) => 0,
     }

@@ -1,14 +1,20 @@
-//! Commands in comments: `/tenantry plan`, `/tenantry help`.
+//! Commands in comments: `/tenantry plan`, `/tenantry rotate <tenant>`, `/tenantry help`.
 
+use anyhow::Context as _;
+
+use crate::apply::rotation::{self, Refusal};
 use crate::bot::control::Control;
 use crate::bot::{Bot, Job, Work};
+use crate::names::TenantName;
 use crate::object::Permission;
 use crate::queue::Next;
 use crate::render::comment;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     Plan,
+    /// Replace the deploy key of this tenant.
+    Rotate(TenantName),
     Help,
 }
 
@@ -18,10 +24,12 @@ pub(super) fn parse(body: &str) -> Option<Command> {
     if words.next() != Some("/tenantry") {
         return None;
     }
-    match (words.next(), words.next()) {
-        (Some("plan"), None) => Some(Command::Plan),
-        _ => Some(Command::Help),
-    }
+    let command = match (words.next(), words.next(), words.next()) {
+        (Some("plan"), None, None) => Some(Command::Plan),
+        (Some("rotate"), Some(tenant), None) => tenant.parse().ok().map(Command::Rotate),
+        _ => None,
+    };
+    Some(command.unwrap_or(Command::Help))
 }
 
 impl Bot {
@@ -31,7 +39,7 @@ impl Bot {
         control: &Control,
         number: u64,
         author: &str,
-        command: Command,
+        command: &Command,
     ) -> anyhow::Result<Next<Job>> {
         let permission = self
             .reader(control)
@@ -43,6 +51,12 @@ impl Bot {
         }
         match command {
             Command::Plan => self.push(&control.repository, Work::Plan { number, looks: 0 }),
+            Command::Rotate(tenant) => {
+                let answer = self.rotate(control, tenant).await?;
+                self.reporter(control)
+                    .create_comment(number, &answer)
+                    .await?;
+            }
             Command::Help => {
                 self.reporter(control)
                     .create_comment(number, &comment::help())
@@ -51,11 +65,29 @@ impl Bot {
         }
         Ok(Next::Done)
     }
+
+    /// Has the key replaced, and says so; or why not.
+    async fn rotate(&self, control: &Control, tenant: &TenantName) -> anyhow::Result<String> {
+        let asked = rotation::ask(&self.shared.cluster, tenant, Some(&control.repository)).await;
+        match asked {
+            Ok(key) => {
+                tracing::info!(repository = %control.repository, %tenant, %key, "its deploy key is to be replaced");
+                let branch = &control.default_branch;
+                Ok(comment::rotation(tenant, &key, branch))
+            }
+            Err(Refusal::Cluster(error)) => Err(error).context("ask for another deploy key"),
+            Err(refusal) => Ok(comment::refusal(&refusal.to_string())),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Command, parse};
+
+    fn rotate(tenant: &str) -> Command {
+        Command::Rotate(tenant.parse().unwrap())
+    }
 
     #[test]
     fn a_command_is_the_first_line_and_nothing_else() {
@@ -66,6 +98,14 @@ mod tests {
             ("/tenantry", Some(Command::Help)),
             ("/tenantry plan everything", Some(Command::Help)),
             ("/tenantry apply", Some(Command::Help)),
+            ("/tenantry rotate shop", Some(rotate("shop"))),
+            (
+                "/tenantry rotate\tshop \nIt has leaked.",
+                Some(rotate("shop")),
+            ),
+            ("/tenantry rotate", Some(Command::Help)),
+            ("/tenantry rotate shop bank", Some(Command::Help)),
+            ("/tenantry rotate ../shop", Some(Command::Help)),
             ("please /tenantry plan", None),
             ("> /tenantry plan", None),
             ("/tenantryplan", None),

@@ -287,6 +287,7 @@ impl Bot {
             github: &target.reader,
             cluster: self.shared.cluster.reader(),
             surroundings: &target.surroundings,
+            now: super::now(),
         }
     }
 }

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use super::control::Control;
 use super::reporting::{Beginning, Written, in_api_words, is_completed, underway};
-use super::{APPLY_CHECK, Bot, Pace, now};
+use super::{APPLY_CHECK, Bot, Pace, Work, now};
 use crate::flux::REQUESTED_AT;
 use crate::flux::{ControlNamespace, SYNC};
 use crate::github::{Error, Progress, Shown};
@@ -198,6 +198,14 @@ impl Bot {
                     asked,
                     head,
                 }
+            }
+            Task::Compare {
+                tenant,
+                control_repository,
+            } => {
+                tracing::info!(%tenant, "its deploy key is being replaced: to be compared");
+                self.push(&control_repository, Work::compare(tenant));
+                Finished::Asked
             }
             Task::Tell(telling) => {
                 let told = self.tell_course(&telling).await;

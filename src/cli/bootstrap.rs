@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use jiff::Timestamp;
 
 use crate::bootstrap::{self, Hands, Work};
 use crate::config::{self, AccessArgs};
@@ -220,7 +221,7 @@ impl UnderWay<'_> {
             out.flush()?;
         }
         if !plan.steps.is_empty() {
-            work.ask_flux().await?;
+            work.ask_flux(now()).await?;
         }
         let tell = |said: &str| {
             // Whoever does not read any more need not be told.
@@ -230,6 +231,14 @@ impl UnderWay<'_> {
         writeln!(out, "Flux is Ready at {revision}.")?;
         Ok(())
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a command is where the clock is read"
+)]
+fn now() -> Timestamp {
+    Timestamp::now()
 }
 
 fn judge(standing: &Standing, out: &mut impl Write) -> anyhow::Result<u8> {

@@ -74,6 +74,7 @@ async fn plan(args: &PlanArgs, parsed: &Parsed) -> anyhow::Result<Plan> {
         github: &reader,
         cluster: &cluster,
         surroundings: &surroundings,
+        now: crate::cli::now(),
     };
     let memories = observe::memories(&cluster, &surroundings, &parsed.sound).await?;
     let wanted = Wanted {

@@ -14,6 +14,7 @@ use crate::flux::components::{
     self, COMPONENTS_FILE, Components, DEFINITION, FLUX, Identity, KUSTOMIZATION_FILE, Refused,
     SYNC_FILE, Source,
 };
+use crate::flux::lockdown::Controller;
 use crate::flux::{MANAGED_BY, lockdown};
 use crate::names::{BranchName, FullName};
 use crate::object::Visibility;
@@ -22,9 +23,11 @@ use crate::object::Visibility;
 pub const FIELD_MANAGER: &str = "flux";
 
 /// Who sets fields of Flux's own objects, if nobody else meddles: its tool, Flux itself, and Kubernetes.
-const OWN_MANAGERS: [&str; 3] = [
+const OWN_MANAGERS: [&str; 4] = [
     FIELD_MANAGER,
-    "kustomize-controller",
+    Controller::Kustomize.as_str(),
+    // It puts its finalizer on the GitRepository.
+    Controller::Source.as_str(),
     "kube-controller-manager",
 ];
 

@@ -83,6 +83,12 @@ struct Sha {
 }
 
 #[derive(Deserialize)]
+struct KeyAnswer {
+    id: u64,
+    key: String,
+}
+
+#[derive(Deserialize)]
 struct Identified {
     id: u64,
 }
@@ -280,6 +286,22 @@ impl Writer {
         });
         let answer: Identified = self.client.send(Request::post(path, body)).await?.json()?;
         Ok(answer.id)
+    }
+
+    /// Removes the deploy keys of a repository that fit; GraphQL does not tell the ids that this takes.
+    pub async fn remove_deploy_keys(
+        &self,
+        repository: &FullName,
+        fits: impl Fn(&str) -> bool,
+    ) -> Result<(), Error> {
+        let path = format!("/repos/{repository}/keys?per_page=100");
+        let pages: Vec<Vec<KeyAnswer>> = self.client.pages(path).await?;
+        for key in pages.into_iter().flatten().filter(|key| fits(&key.key)) {
+            let path = format!("/repos/{repository}/keys/{}", key.id);
+            // Somebody else may have been quicker.
+            found(self.client.send(Request::delete(path)).await)?;
+        }
+        Ok(())
     }
 }
 

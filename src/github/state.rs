@@ -62,6 +62,8 @@ pub struct Key {
     pub read_only: bool,
     /// `<algorithm> <base64>`; GitHub drops the comment.
     pub public_key: String,
+    /// None of one that is to be.
+    pub created_at: Option<Timestamp>,
 }
 
 /// All repositories of an organisation, a page at a time.
@@ -138,6 +140,7 @@ struct KeyAnswer {
     title: String,
     read_only: bool,
     key: String,
+    created_at: Timestamp,
 }
 
 #[derive(Deserialize)]
@@ -472,6 +475,7 @@ impl From<KeyAnswer> for Key {
             title: answer.title,
             read_only: answer.read_only,
             public_key: answer.key,
+            created_at: Some(answer.created_at),
         }
     }
 }

@@ -123,6 +123,10 @@ impl Request {
         Self::rest(Method::PUT, path.into(), Some(body), Deed::Change)
     }
 
+    pub(super) fn delete(path: impl Into<String>) -> Self {
+        Self::rest(Method::DELETE, path.into(), None, Deed::Change)
+    }
+
     pub(super) fn query(name: &'static str, body: Value, tries_in_time: u32) -> Self {
         Self {
             method: Method::POST,

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context as _;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use http::Method;
 use kube::Config;
 use serde::Deserialize;
@@ -64,15 +62,8 @@ impl Reader {
 
     /// The public half of the key pair in a Secret; empty if it holds none, and nothing if there is no Secret.
     pub async fn public_key(&self, path: &str) -> Result<Option<String>, Error> {
-        let Some(secret) = self.find(path).await? else {
-            return Ok(None);
-        };
-        let encoded = secret.pointer("/data/identity.pub").and_then(Value::as_str);
-        let decoded = STANDARD.decode(encoded.unwrap_or_default());
-        let public = String::from_utf8_lossy(&decoded.unwrap_or_default())
-            .trim()
-            .to_owned();
-        Ok(Some(public))
+        let stored = self.stored_key(path).await?;
+        Ok(stored.map(|stored| stored.public_key))
     }
 
     /// Where an object belongs, if the server knows its kind.
@@ -131,14 +122,16 @@ impl Writer {
         self.apply_at(manager, &path, force, body).await
     }
 
-    /// Stores a key pair where there is none. The body holds the private key and is wiped after it is sent.
+    /// Stores a key pair where there is none. The body holds the private key and is wiped once it is sent.
     pub async fn apply_secret(
         &self,
         manager: &str,
         path: &str,
         body: Zeroizing<Vec<u8>>,
     ) -> Result<(), Error> {
-        self.apply_at(manager, path, Force::No, body.to_vec()).await
+        let path = format!("{path}?fieldManager={manager}&force=false");
+        self.send_secret(&path, "application/apply-patch+yaml", body)
+            .await
     }
 
     async fn apply_at(

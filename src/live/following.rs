@@ -74,6 +74,11 @@ pub enum Task {
     },
     /// Ask GitHub where the workspace's branch stands.
     Look(Workspace),
+    /// Compare what is wanted of the tenant with what is there: the replacement of its deploy key goes on.
+    Compare {
+        tenant: TenantName,
+        control_repository: FullName,
+    },
     Tell(Telling),
 }
 
@@ -109,7 +114,7 @@ pub enum Finished {
         tenant: TenantName,
         review: Review,
     },
-    /// Flux was asked to sync.
+    /// Flux was asked to sync, or a comparison for.
     Asked,
     /// The head as it was at some time; none where that could not be read.
     Looked {
@@ -164,6 +169,7 @@ enum Due {
     Write(TenantName),
     Look(TenantName),
     Sync(TenantName),
+    Compare(TenantName),
     /// The tenant may have been on its way for too long.
     Late(TenantName),
     Tell(MergeId),
@@ -513,6 +519,13 @@ impl Following {
                 let entry = self.entries.get(&tenant)?;
                 entry.source.is_some().then_some(Task::Sync { tenant })
             }
+            Due::Compare(tenant) => {
+                let known = self.entries.get(&tenant)?.tenant.as_ref()?;
+                Some(Task::Compare {
+                    control_repository: known.control_repository.clone(),
+                    tenant,
+                })
+            }
             Due::Late(tenant) => {
                 self.plan_write(&tenant, now);
                 None
@@ -619,6 +632,9 @@ impl Following {
         let needs = entry.needs();
         if !needs.iter().all(|kind| self.listed.contains(kind)) {
             return;
+        }
+        if entry.wants_a_comparison() {
+            self.tasks.insert(Due::Compare(tenant.clone()));
         }
         let Some(standing) = entry.judge() else {
             return;

@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::flux::{ControlNamespace, SYNC};
+use crate::flux::{self, ControlNamespace, SYNC};
 use crate::live::{Nature, Obstacle, Stage};
 use crate::names::{BranchName, FullName, TenantName};
-use crate::object::Kind;
+use crate::object::{Fingerprint, Kind};
 use crate::tenants::Tenant;
 
 /// Longest message that is kept, in characters: Flux may quote whole manifests.
@@ -52,6 +52,8 @@ pub struct Synced {
     pub fetched_at: Option<Timestamp>,
     /// The revision last tried; of a Kustomization.
     pub attempted: Option<String>,
+    /// The deploy key with which it was last asked to fetch, if it has tried and was asked for nothing else since.
+    pub tried_key: Option<Fingerprint>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,8 +89,34 @@ pub struct Remembered {
     /// The role of its account in them.
     pub role: String,
     pub accepted: Option<Condition>,
+    /// Only where its deploy key is being replaced, or is to be.
+    pub renewal: Option<Box<Renewal>>,
     /// `Fetched`, `Applied`, `Contained` and `Live`, as they were told last; until somebody takes them.
     pub told: Option<Box<[Option<Condition>; 4]>>,
+}
+
+/// Where the replacement of a deploy key stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Renewal {
+    /// The key that the Secret holds.
+    pub key: Fingerprint,
+    /// Another key is still registered: it goes once Flux has fetched with this one.
+    pub has_former: bool,
+    /// Somebody has asked for this one to be replaced.
+    pub is_asked: bool,
+}
+
+impl Renewal {
+    fn of(keys: &Value) -> Option<Self> {
+        let key = keys["fingerprint"].as_str()?;
+        let former = keys["former"].as_array();
+        let renewal = Self {
+            key: Fingerprint(key.to_owned()),
+            has_former: former.is_some_and(|former| !former.is_empty()),
+            is_asked: keys["replace"] == key,
+        };
+        (renewal.has_former || renewal.is_asked).then_some(renewal)
+    }
 }
 
 /// The conditions that following a tenant sets, with the stage of each.
@@ -148,7 +176,17 @@ impl Synced {
                 .map(str::to_owned),
             fetched_at: stated("/artifact/lastUpdateTime").and_then(|at| at.parse().ok()),
             attempted: stated("/lastAttemptedRevision").map(str::to_owned),
+            tried_key: stated("/lastHandledReconcileAt").and_then(flux::requested_key),
         }
+    }
+
+    /// The deploy key with which it was asked to fetch, if it could.
+    pub fn fetched_with(&self) -> Option<&Fingerprint> {
+        let ready = self.now(self.ready.as_ref());
+        let is_ready = ready.is_some_and(|ready| ready.status == Status::True);
+        self.tried_key
+            .as_ref()
+            .filter(|_| is_ready && self.is_settled())
     }
 
     /// The condition, if it is about the present generation: while Flux fails, only the condition's own tells.
@@ -187,6 +225,7 @@ impl Remembered {
             namespaces: entry.namespaces.keys().map(ToString::to_string).collect(),
             role: entry.reconciler_role,
             accepted: condition(status, "Accepted").map(Condition::without_good_news),
+            renewal: Renewal::of(&status["deployKey"]).map(Box::new),
             told: Some(Box::new(
                 CONDITIONS.map(|(_, name)| condition(status, name)),
             )),

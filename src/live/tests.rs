@@ -124,6 +124,7 @@ impl Scene {
             source: source.as_ref(),
             sync: sync.as_ref(),
             review: &self.review,
+            key: None,
         };
         Standing::of(&evidence, before)
     }

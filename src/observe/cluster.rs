@@ -14,13 +14,14 @@ use super::mark::{self, Mark};
 use super::{LISTED, Seen, Subject, let_others_run, place_of_namespace};
 use crate::desired::Desired;
 use crate::flux::{ADOPT, ControlNamespace, INSTANCE, MANAGED_BY, SYNC};
-use crate::keys;
 use crate::kubernetes::{Error, Reader, StoredKey};
+use crate::live::synced::Synced;
 use crate::names::TenantName;
 use crate::object::{Credentials, Kind, ManifestId, Object, ObjectId};
-use crate::observed::{Ownership, Sighting};
+use crate::observed::{Fetching, Ownership, Sighting};
 use crate::tenants::NamespaceSettings;
 use crate::tenants::diagnostic::Place;
+use crate::{flux, keys};
 
 /// Above so many tenants a kind is listed whole instead of by name: the selector travels in the URL.
 const NAMED_AT_MOST: usize = 50;
@@ -59,6 +60,7 @@ struct Found {
     ending_namespaces: Vec<String>,
     /// How many objects the tenant's Kustomization owns.
     inventory: Option<usize>,
+    fetching: Option<Fetching>,
 }
 
 pub(super) async fn look(
@@ -216,6 +218,9 @@ impl Found {
                 let entries = object.pointer("/status/inventory/entries");
                 self.inventory = entries.and_then(Value::as_array).map(Vec::len);
             }
+            Kind::GitRepository if id.name == SYNC && id.namespace.as_ref() == Some(&control) => {
+                self.fetching = Some(fetching(object));
+            }
             Kind::Tenant
             | Kind::LimitRange
             | Kind::ResourceQuota
@@ -225,6 +230,16 @@ impl Found {
             | Kind::GitRepository
             | Kind::Kustomization => {}
         }
+    }
+}
+
+fn fetching(source: &Value) -> Fetching {
+    let asked = source["metadata"]["annotations"][flux::REQUESTED_AT].as_str();
+    let synced = Synced::of(source);
+    Fetching {
+        asked: asked.and_then(flux::requested_key),
+        fetched: synced.fetched_with().cloned(),
+        suspended: synced.suspended,
     }
 }
 
@@ -249,7 +264,8 @@ fn manifests(desired: &Desired) -> impl Iterator<Item = &ManifestId> {
         | ObjectId::Collaborator { .. }
         | ObjectId::Credentials { .. }
         | ObjectId::DeployKey { .. }
-        | ObjectId::StrangeKey { .. } => None,
+        | ObjectId::StrangeKey { .. }
+        | ObjectId::FormerKey { .. } => None,
     })
 }
 
@@ -309,7 +325,8 @@ impl Cluster {
             let mut ids = desired.objects.keys();
             ids.any(|id| matches!(id, ObjectId::Credentials { .. }))
         };
-        let is_known = subject.has_key() && subject.has_known_hosts();
+        // Which of several keys is in use, the Secret alone tells for sure.
+        let is_known = subject.has_key() && subject.has_known_hosts() && !subject.has_former_keys();
         if is_known && subject.is_finished() || !wants_one(&subject.desired(name)) {
             Secret::AsRemembered
         } else if self.lists.has_control_namespace(name) {
@@ -477,6 +494,7 @@ impl Found {
             seen.problem(place_of_namespace(name, namespace), message, Some(help));
         }
         seen.observed.facts.inventory = self.inventory;
+        seen.fetching.clone_from(&self.fetching);
     }
 }
 

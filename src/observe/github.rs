@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::future::try_join_all;
+use jiff::{SignedDuration, Timestamp};
 
-use super::{Seen, Subject};
+use super::{Eyes, Seen, Subject};
 use crate::desired::Desired;
 use crate::flux::FIRST_COMMIT;
 use crate::github::{Error, Key, Reader, RepositoryState, Seen as Answer, TeamState, lower_case};
 use crate::keys;
 use crate::names::{FullName, Login, TeamSlug, TenantName};
-use crate::object::{Access, DeployKey, Object, ObjectId, Permission};
-use crate::observed::{Memory, Ownership, Progress, RememberedRepository, Sighting};
+use crate::object::{Access, DeployKey, Fingerprint, Object, ObjectId, Permission};
+use crate::observed::{Memory, Ownership, Progress, RememberedRepository, Rotation, Sighting};
 use crate::surroundings::Surroundings;
 use crate::tenants::diagnostic::{Place, closest};
 
@@ -30,13 +31,18 @@ pub(super) struct GitHub {
     /// Every team of the organisation, read only where a wanted one does not exist.
     all_teams: BTreeSet<String>,
     surroundings: Arc<Surroundings>,
+    now: Timestamp,
 }
 
 pub(super) async fn look(
-    github: &Reader,
-    surroundings: &Arc<Surroundings>,
+    eyes: Eyes<'_>,
     subjects: &BTreeMap<TenantName, Subject>,
 ) -> Result<GitHub, Error> {
+    let Eyes {
+        github,
+        surroundings,
+        ..
+    } = eyes;
     let organization = &surroundings.organization;
     let known = subjects
         .values()
@@ -67,6 +73,7 @@ pub(super) async fn look(
         teams: teams.existing,
         all_teams: teams.slugs,
         surroundings: Arc::clone(surroundings),
+        now: eyes.now,
     })
 }
 
@@ -230,7 +237,7 @@ impl GitHub {
                     Ownership::Foreign { .. } => {}
                 }
                 self.tell_accesses(&wanted, state, seen);
-                self.tell_keys(name, &wanted, state, seen);
+                self.tell_keys((name, subject), &wanted, state, seen);
                 if state.repository.default_branch.as_ref() == Some(&entry.repository.branch) {
                     seen.head.clone_from(&state.head);
                 }
@@ -327,45 +334,98 @@ impl GitHub {
 
     fn tell_keys(
         &self,
-        tenant: &TenantName,
+        (tenant, subject): (&TenantName, &Subject),
         repository: &FullName,
         state: &RepositoryState,
         seen: &mut Seen,
     ) {
-        let secret = seen.public_key.as_deref().and_then(keys::fingerprint);
-        let held = secret.or_else(|| {
-            seen.observed
-                .memory
-                .as_ref()
-                .and_then(|memory| memory.key.clone())
-        });
+        let held = Held::of(seen);
+        let memory = subject.memory.as_ref();
+        let is_former =
+            |key: &Fingerprint| memory.is_some_and(|memory| memory.former.contains(key));
+        // While that is unknown, any of them may be the one in use.
+        let may_go = held.was_read || subject.wish.is_none();
         let title = self.surroundings.key_title(tenant);
-        for Key {
-            title: found,
-            read_only,
-            public_key,
-        } in &state.keys
-        {
-            let Some(fingerprint) = keys::fingerprint(public_key) else {
+        let mut former = BTreeSet::new();
+        for key in &state.keys {
+            let Some(fingerprint) = keys::fingerprint(&key.public_key) else {
                 continue;
             };
-            let key = DeployKey {
-                read_only: *read_only,
+            let repository = repository.clone();
+            let found = DeployKey {
+                read_only: key.read_only,
             };
-            if Some(&fingerprint) == held.as_ref() {
-                let id = ObjectId::DeployKey {
-                    repository: repository.clone(),
-                    title: title.clone(),
-                };
-                seen.sight(id, ours(Object::DeployKey(key)));
-            } else if !is_of_another_cluster(found, &title, tenant) {
-                let id = ObjectId::StrangeKey {
-                    repository: repository.clone(),
-                    title: found.clone(),
+            if Some(&fingerprint) == held.key.as_ref() {
+                let is_sure = may_go || !subject.has_former_keys();
+                seen.observed.rotation = self
+                    .rotation(subject, key, &fingerprint)
+                    .filter(|_| is_sure);
+                let title = title.clone();
+                let id = ObjectId::DeployKey { repository, title };
+                seen.sight(id, ours(Object::DeployKey(found)));
+            } else if is_former(&fingerprint) {
+                former.insert(fingerprint.clone());
+                let title = key.title.clone();
+                let id = ObjectId::FormerKey {
+                    repository,
+                    title,
                     fingerprint,
                 };
-                seen.sight(id, ours(Object::StrangeKey(key)));
+                if may_go {
+                    seen.sight(id, ours(Object::FormerKey(found)));
+                }
+            } else if !is_of_another_cluster(&key.title, &title, tenant) {
+                let id = ObjectId::StrangeKey {
+                    repository,
+                    title: key.title.clone(),
+                    fingerprint,
+                };
+                seen.sight(id, ours(Object::StrangeKey(found)));
             }
+        }
+        seen.former = may_go.then_some(former);
+    }
+
+    /// Why the key in use is to be replaced, if it is. Its age is that of its registration: GitHub tells it unasked.
+    fn rotation(
+        &self,
+        subject: &Subject,
+        key: &Key,
+        fingerprint: &Fingerprint,
+    ) -> Option<Rotation> {
+        let entry = subject.entry()?;
+        let memory = subject.memory.as_ref();
+        if memory.and_then(|memory| memory.replace.as_ref()) == Some(fingerprint) {
+            return Some(Rotation::Asked);
+        }
+        let made = key.created_at?;
+        let seconds = i64::try_from(entry.deploy_key.rotate_after.seconds).ok()?;
+        let lasts = SignedDuration::from_secs(seconds);
+        (self.now.duration_since(made) >= lasts).then_some(Rotation::Aged { made })
+    }
+}
+
+/// The key that a tenant's Secret holds, as far as that is known.
+struct Held {
+    key: Option<Fingerprint>,
+    /// If not, it is what is remembered.
+    was_read: bool,
+}
+
+impl Held {
+    fn of(seen: &Seen) -> Self {
+        let mut sightings = seen.observed.sightings.iter();
+        let secret = sightings.find(|(id, _)| matches!(id, ObjectId::Credentials { .. }));
+        let memory = seen.observed.memory.as_ref();
+        match secret {
+            Some((_, Sighting::Absent | Sighting::Present { .. })) => Self {
+                key: seen.public_key.as_deref().and_then(keys::fingerprint),
+                was_read: true,
+            },
+            Some((_, Sighting::AsWanted | Sighting::Unreadable { .. })) | None => Self {
+                key: memory.and_then(|memory| memory.key.clone()),
+                was_read: false,
+            },
         }
     }
 }
@@ -384,7 +444,8 @@ fn tell_the_rest_absent(desired: &Desired, seen: &mut Seen) {
             | ObjectId::Repository(_)
             | ObjectId::Collaborator { .. }
             | ObjectId::Credentials { .. }
-            | ObjectId::StrangeKey { .. } => {}
+            | ObjectId::StrangeKey { .. }
+            | ObjectId::FormerKey { .. } => {}
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What the `Tenant` objects remember.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -126,6 +126,8 @@ fn memory(object: &Value, wanted: Option<&Arc<Tenant>>) -> Result<Memory, String
             .map_err(|error| format!("creationTimestamp: {error}"))?,
         repository: repository(status),
         key: fingerprint(&status["deployKey"]["fingerprint"]),
+        former: fingerprints(&status["deployKey"]["former"]),
+        replace: fingerprint(&status["deployKey"]["replace"]),
         known_hosts: fingerprint(&status["deployKey"]["knownHosts"]),
         progress,
         generation: generation.unwrap_or_default(),
@@ -135,6 +137,11 @@ fn memory(object: &Value, wanted: Option<&Arc<Tenant>>) -> Result<Memory, String
 
 fn fingerprint(value: &Value) -> Option<Fingerprint> {
     value.as_str().map(|text| Fingerprint(text.to_owned()))
+}
+
+fn fingerprints(value: &Value) -> BTreeSet<Fingerprint> {
+    let all = value.as_array().into_iter().flatten();
+    all.filter_map(fingerprint).collect()
 }
 
 /// The entry remembered; the file's own, if it is the same.

@@ -35,7 +35,8 @@ fn as_value(object: &Object) -> Cow<'_, Value> {
         | Object::Collaborator(_)
         | Object::Credentials(_)
         | Object::DeployKey(_)
-        | Object::StrangeKey(_) => {
+        | Object::StrangeKey(_)
+        | Object::FormerKey(_) => {
             Cow::Owned(serde_json::to_value(object).expect("our objects are plain data"))
         }
     }

@@ -121,7 +121,8 @@ fn is_access(id: &ObjectId) -> bool {
         | ObjectId::Collaborator { .. }
         | ObjectId::Credentials { .. }
         | ObjectId::DeployKey { .. }
-        | ObjectId::StrangeKey { .. } => false,
+        | ObjectId::StrangeKey { .. }
+        | ObjectId::FormerKey { .. } => false,
     }
 }
 
@@ -134,7 +135,8 @@ fn is_not_named(id: &ObjectId) -> bool {
         ObjectId::Manifest(_)
         | ObjectId::Repository(_)
         | ObjectId::Credentials { .. }
-        | ObjectId::DeployKey { .. } => false,
+        | ObjectId::DeployKey { .. }
+        | ObjectId::FormerKey { .. } => false,
     }
 }
 
@@ -142,11 +144,15 @@ fn is_not_named(id: &ObjectId) -> bool {
 pub fn effect(id: &ObjectId, change: &Change, observed: &Observed, desired: &Desired) -> Effect {
     let existing = existed_before(id, observed, desired);
     let Some(to) = desired.objects.get(id) else {
-        return Effect::Removal;
+        // A tenant that is to stay has no use for it, nor has anybody else.
+        return match id {
+            ObjectId::FormerKey { .. } if desired.wish.is_some() => Effect::Harmless,
+            _ => Effect::Removal,
+        };
     };
     match (change, found(id, observed)) {
         (Change::Remove(_), _) => Effect::Removal,
-        (Change::Create, _) if existing => of_creation(to, id),
+        (Change::Create, _) | (Change::Update(_), None) if existing => of_creation(to, id),
         (Change::Adopt(_), Some(from)) => of_update(from, to, id).max(of_creation(to, id)),
         (Change::Update(_), Some(from)) => of_update(from, to, id),
         (Change::Create | Change::Adopt(_) | Change::Update(_), _) => Effect::Harmless,
@@ -192,6 +198,7 @@ fn of_creation(to: &Object, id: &ObjectId) -> Effect {
         Object::Manifest(_) if kind(id) == Some(Kind::RoleBinding) => Effect::Wider,
         Object::DeployKey(_)
         | Object::StrangeKey(_)
+        | Object::FormerKey(_)
         | Object::Credentials(_)
         | Object::Manifest(_) => Effect::Harmless,
     }
@@ -204,8 +211,10 @@ fn of_update(from: &Object, to: &Object, id: &ObjectId) -> Effect {
             Object::TeamAccess(Access { permission: from }),
             Object::TeamAccess(Access { permission: to }),
         ) => direction(from, to),
-        // GitHub's keys cannot be edited: this needs a new one in place of the old, which is not done yet.
-        (Object::DeployKey(from), Object::DeployKey(to)) if from != to => Effect::Narrower,
+        // A key that may no longer push takes nothing away from people.
+        (Object::DeployKey(from), Object::DeployKey(to)) if from.read_only && !to.read_only => {
+            Effect::Wider
+        }
         (Object::Manifest(from), Object::Manifest(to)) => match kind(id) {
             Some(Kind::RoleBinding) => of_binding(from, to),
             Some(Kind::Namespace) => of_namespace(from, to),

@@ -7,13 +7,14 @@ use serde_json::json;
 
 use crate::desired;
 use crate::object::{DeployKey, Kind, Object, ObjectId, Permission, Visibility};
+use crate::observed::Rotation;
 use crate::plan::guard::Consent;
 use crate::plan::{
     Cause, Change, Plan, Promise, Step, TenantAction, TenantPlan, approve, fields, fingerprint,
     foresee,
 };
 use crate::plan::{Effect, Hold};
-use crate::tenants::{PodSecurity, Role, Tenant};
+use crate::tenants::{KeyAlgorithm, PodSecurity, Role, Tenant};
 use strategy::{ai_team, tenant};
 use world::{Holds, World, desired};
 
@@ -44,7 +45,7 @@ proptest! {
         after.repository.name = before.repository.name.clone();
         let mut world = World::with(&before);
         world.apply(&after, Holds::Ignored);
-        // A key whose pair was replaced is strange from then on; it goes with the next plan.
+        // A key whose pair was replaced goes with the next plan.
         world.apply(&after, Holds::Ignored);
         prop_assert_eq!(summary(&world.plan(&after)), Vec::<String>::new());
     }
@@ -54,6 +55,7 @@ proptest! {
         after.name = before.name.clone();
         after.repository.name = before.repository.name.clone();
         let mut world = World::with(&before);
+        world.apply(&after, Holds::Kept);
         world.apply(&after, Holds::Kept);
         let plan = foresee(plan_of(&after, world.plan(&after)));
         let left: Vec<_> = plan.steps().filter(|(_, step)| step.hold.is_none()).collect();
@@ -151,8 +153,12 @@ fn an_edit_has_the_effect_that_people_would_name() {
         (
             "the key may write",
             |t| t.deploy_key.read_only = false,
-            // It takes another key in place of this one, which is not made yet.
-            Effect::Narrower,
+            Effect::Wider,
+        ),
+        (
+            "a key of another kind",
+            |t| t.deploy_key.algorithm = KeyAlgorithm::EcdsaP256,
+            Effect::Harmless,
         ),
         (
             "a namespace is removed",
@@ -324,18 +330,86 @@ fn a_lost_key_pair_takes_its_deploy_key_with_it() {
     );
 }
 
+fn nouns(plan: &TenantPlan) -> Vec<String> {
+    let word = |step: &Step| format!("{} {}", step.change.verb(), step.id.noun());
+    plan.steps.iter().map(word).collect()
+}
+
+/// GitHub's keys cannot be edited, and a Secret's pair is not changed under Flux: one step does both.
 #[test]
-fn another_algorithm_registers_the_new_key_at_once() {
+fn a_key_of_another_kind_or_with_other_rights_takes_the_place_of_the_one_in_use() {
+    let edits: [fn(&mut Tenant); 3] = [
+        |tenant| tenant.deploy_key.algorithm = KeyAlgorithm::EcdsaP384,
+        |tenant| tenant.deploy_key.read_only = false,
+        |tenant| {
+            tenant.deploy_key.algorithm = KeyAlgorithm::EcdsaP256;
+            tenant.deploy_key.read_only = false;
+        },
+    ];
+    for edit in edits {
+        let mut tenant = ai_team();
+        let mut world = World::with(&tenant);
+        edit(&mut tenant);
+        assert_eq!(
+            nouns(&world.plan(&tenant)),
+            ["update Tenant", "update deploy key"]
+        );
+        world.apply(&tenant, Holds::Kept);
+        let next = world.plan(&tenant);
+        assert_eq!(nouns(&next), ["remove deploy key"]);
+        assert_eq!(next.steps[0].effect, Effect::Harmless);
+        world.apply(&tenant, Holds::Kept);
+        assert!(world.plan(&tenant).is_empty());
+    }
+}
+
+#[test]
+fn a_key_that_has_had_its_time_is_no_drift_and_needs_nobody() {
+    let tenant = ai_team();
+    let made = "2026-01-01T00:00:00Z".parse().unwrap();
+    for rotation in [Rotation::Aged { made }, Rotation::Asked] {
+        let mut world = World::with(&tenant);
+        world.rotation = Some(rotation);
+        let plan = approve(plan_of(&tenant, world.plan(&tenant)), &Consent::None);
+        let steps: Vec<_> = plan.plan().steps().map(|(_, step)| step).collect();
+        assert_eq!(steps.len(), 1);
+        assert_eq!((steps[0].cause, steps[0].hold), (Cause::Requested, None));
+        world.apply(&tenant, Holds::Kept);
+        // One after the other.
+        world.rotation = Some(rotation);
+        assert_eq!(nouns(&world.plan(&tenant)), ["remove deploy key"]);
+        world.apply(&tenant, Holds::Kept);
+        assert_eq!(nouns(&world.plan(&tenant)), ["update deploy key"]);
+    }
+}
+
+#[test]
+fn a_key_that_somebody_else_registered_under_our_title_stays() {
+    let tenant = ai_team();
+    let mut world = World::with(&tenant);
+    world.add_key("acme/ai-team-workspace", "tenantry/default/ai-team");
+    let plan = foresee(plan_of(&tenant, world.plan(&tenant)));
+    let found: Vec<_> = plan.steps().map(|(_, step)| step.hold).collect();
+    assert_eq!(found, [Some(Hold::NotNamed)]);
+}
+
+#[test]
+fn former_keys_of_a_tenant_that_is_to_go_are_held_with_all_the_rest() {
     let mut tenant = ai_team();
-    let world = World::with(&tenant);
-    tenant.deploy_key.algorithm = crate::tenants::KeyAlgorithm::EcdsaP256;
-    let changed: Vec<_> = world
-        .plan(&tenant)
-        .steps
-        .iter()
-        .map(|step| step.id.noun())
-        .collect();
-    assert_eq!(changed, ["Tenant", "Secret", "deploy key"]);
+    let mut world = World::with(&tenant);
+    tenant.deploy_key.algorithm = KeyAlgorithm::EcdsaP256;
+    world.apply(&tenant, Holds::Kept);
+    let plan = foresee(plan_of(&tenant, world.plan_of_removal(&tenant.name)));
+    assert!(
+        plan.steps()
+            .all(|(_, step)| step.hold == Some(Hold::Removal))
+    );
+    assert_eq!(
+        plan.steps()
+            .filter(|(_, step)| step.id.noun() == "deploy key")
+            .count(),
+        2
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::desired::Objects;
 use crate::live::course::Course;
 use crate::names::TenantName;
-use crate::object::Side;
+use crate::object::{Fingerprint, Side};
 use crate::observed::{Facts, Problem};
 use crate::plan::fingerprint;
 use crate::plan::{Cause, Hold, Plan, Step, TenantAction, TenantPlan};
@@ -248,10 +248,32 @@ pub fn refused_comment(findings: &[Diagnostic], setting: &Setting, file: &File) 
 
 /// The answer to `/tenantry help`.
 pub fn help() -> String {
-    format!("{COMMANDS} shows this. Both are for people with write access to this repository.\n")
+    let (plan, rotate, help) = (
+        "/tenantry plan",
+        "/tenantry rotate TENANT",
+        "/tenantry help",
+    );
+    let [plan, rotate, help] = [plan, rotate, help].map(escape::code);
+    format!(
+        "{plan} plans again · {rotate} replaces the deploy key of a tenant · {help} shows this. All are for people with write access to this repository.\n"
+    )
 }
 
-/// What to do with `/tenantry`, for the answer to `/tenantry help`.
+/// The answer to `/tenantry rotate`.
+pub fn rotation(tenant: &TenantName, key: &Fingerprint, branch: &str) -> String {
+    let [tenant, key, branch] = [tenant.as_str(), &key.0, branch].map(escape::code);
+    let check = escape::code("tenantry/apply");
+    format!(
+        "A new deploy key takes the place of {key} of {tenant}, which goes once Flux has fetched with the new one. {check} on the last commit of {branch} says how far it is.\n"
+    )
+}
+
+/// The answer to a command that cannot be obeyed.
+pub fn refusal(reason: &str) -> String {
+    format!("Not done: {}.\n", escape::message(reason))
+}
+
+/// What to do with `/tenantry`, at the foot of a plan.
 pub const COMMANDS: &str = "<code>/tenantry plan</code> plans again · <code>/tenantry help</code>";
 
 fn framed(title: &str, footer: &str, body: impl FnOnce(usize) -> String) -> String {
@@ -752,7 +774,7 @@ fn failed_steps(tenant: &TenantReport) -> impl Iterator<Item = (&Step, &str, Ret
         .iter()
         .filter_map(|(step, outcome)| match outcome {
             Outcome::Failed { error, retry } => Some((step, error.as_str(), *retry)),
-            Outcome::Done | Outcome::Skipped { .. } | Outcome::Held(_) => None,
+            Outcome::Done | Outcome::Skipped { .. } | Outcome::Held(_) | Outcome::Waiting => None,
         })
 }
 

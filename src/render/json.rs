@@ -136,6 +136,7 @@ fn of_outcome(step: &Step, outcome: &Outcome, wanted: &Objects) -> Value {
     let mut value = Value::Object(of_step(step, wanted));
     let word = match outcome {
         Outcome::Done => "done",
+        Outcome::Waiting => "waiting",
         Outcome::Failed { error, retry } => {
             let retry = match retry {
                 Retry::Useful => "useful",

@@ -8,7 +8,7 @@ use crate::desired::Objects;
 use crate::object::{
     Access, DeployKey, Kind, ManifestId, Object, ObjectId, POD_SECURITY, Repository,
 };
-use crate::plan::{Change, Effect, FieldChange, Hold, Step, Verb};
+use crate::plan::{self, Change, Effect, FieldChange, Hold, Step, Verb};
 use crate::render::phrase::Phrase;
 use crate::report::Outcome;
 
@@ -31,6 +31,7 @@ pub(super) enum Mark {
     Done(Verb),
     Failed(Verb),
     Skipped(Verb),
+    Waiting(Verb),
 }
 
 impl Mark {
@@ -48,6 +49,7 @@ impl Mark {
             Outcome::Failed { .. } => Self::Failed(verb),
             Outcome::Skipped { .. } => Self::Skipped(verb),
             Outcome::Held(_) => Self::Held(verb),
+            Outcome::Waiting => Self::Waiting(verb),
         }
     }
 
@@ -60,6 +62,7 @@ impl Mark {
             Self::Done(_) => "✅",
             Self::Failed(_) => "❌",
             Self::Skipped(_) => "⏸️",
+            Self::Waiting(_) => "⏳",
         }
     }
 
@@ -76,6 +79,7 @@ impl Mark {
             Self::Done(Verb::Remove) => "removed",
             Self::Failed(_) => "failed",
             Self::Skipped(_) => "not tried",
+            Self::Waiting(_) => "waits",
         }
     }
 
@@ -89,6 +93,7 @@ impl Mark {
             Self::Done(_) => '✓',
             Self::Failed(_) => '✗',
             Self::Skipped(_) => '·',
+            Self::Waiting(_) => '…',
         }
     }
 }
@@ -226,6 +231,7 @@ impl Spoken {
     fn of_outcome((step, outcome): &(Step, Outcome), wanted: &Objects) -> Self {
         let says = match outcome {
             Outcome::Done => says(step, wanted),
+            Outcome::Waiting => says(step, wanted).aside(waits_for(step)),
             Outcome::Failed { error, .. } => Phrase::new().message(error),
             Outcome::Skipped { because } => Phrase::new()
                 .words(format!("because {} ", because.noun()))
@@ -246,7 +252,9 @@ impl Spoken {
             ObjectId::TeamAccess { team, .. } => (team.to_string(), None, false),
             ObjectId::Collaborator { login, .. } => (login.to_string(), None, false),
             ObjectId::DeployKey { repository, .. } => (repository.to_string(), None, false),
-            ObjectId::StrangeKey { title, .. } => (title.clone(), None, false),
+            ObjectId::StrangeKey { title, .. } | ObjectId::FormerKey { title, .. } => {
+                (title.clone(), None, false)
+            }
             ObjectId::Repository(_) | ObjectId::Credentials { .. } => {
                 (step.id.to_string(), None, false)
             }
@@ -400,7 +408,9 @@ fn of_object(id: &ObjectId, wanted: &Objects) -> Phrase {
         (_, Object::Credentials(_)) => {
             Phrase::new().words("a key pair that is made here and shown nowhere")
         }
-        (_, Object::DeployKey(key) | Object::StrangeKey(key)) => of_key(key),
+        (_, Object::DeployKey(key) | Object::StrangeKey(key) | Object::FormerKey(key)) => {
+            of_key(key)
+        }
         (ObjectId::Manifest(id), Object::Manifest(value)) => of_manifest(id, value),
         _ => Phrase::new(),
     }
@@ -428,7 +438,27 @@ fn of_found(id: &ObjectId, found: &Object) -> Phrase {
             .name(repository)
             .aside("another's, with fingerprint ")
             .name(fingerprint),
+        (
+            ObjectId::FormerKey {
+                repository,
+                fingerprint,
+                ..
+            },
+            Object::FormerKey(key),
+        ) => of_key(key)
+            .words(" on ")
+            .name(repository)
+            .aside("not in use any more, with fingerprint ")
+            .name(fingerprint),
         _ => Phrase::new(),
+    }
+}
+
+fn waits_for(step: &Step) -> &'static str {
+    if step.change.is_wanted() {
+        "once the key before it is gone"
+    } else {
+        "once Flux has fetched with the one in use"
     }
 }
 
@@ -443,6 +473,17 @@ fn of_update(id: &ObjectId, fields: &[FieldChange]) -> Phrase {
                 .words(" on ")
                 .name(repository)
         }
+        (ObjectId::DeployKey { .. }, fields) => {
+            let phrase = Phrase::new()
+                .words("another takes its place; it goes once Flux has fetched with the new one");
+            fields
+                .iter()
+                .fold(phrase, |phrase, field| match field.path.as_str() {
+                    plan::MADE => phrase.aside("registered ").name(text(&field.before)),
+                    plan::ASKED => phrase.aside("somebody has asked for it"),
+                    _ => phrase,
+                })
+        }
         (ObjectId::Credentials { .. }, [field]) if field.path == "knownHosts" => {
             Phrase::new().words("GitHub's host keys have changed")
         }
@@ -453,7 +494,9 @@ fn of_update(id: &ObjectId, fields: &[FieldChange]) -> Phrase {
 fn fields(step: &Step) -> Vec<Phrase> {
     // The sentence says it already, or the file that changed does.
     let said = matches!(step.id, ObjectId::TeamAccess { .. }) || is_memory(&step.id);
-    let fields = step.change.fields().iter().filter(|_| !said);
+    let reasons = [plan::MADE, plan::ASKED];
+    let said = |field: &&FieldChange| said || reasons.contains(&field.path.as_str());
+    let fields = step.change.fields().iter().filter(|field| !said(field));
     fields.map(of_field).collect()
 }
 

@@ -1,3 +1,4 @@
+mod keys;
 mod live;
 mod lockdown;
 mod notes;

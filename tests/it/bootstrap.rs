@@ -22,7 +22,7 @@ use tenantry::flux::components::Components;
 use tenantry::github::{self, BranchRules, ContentLimits, Landed, NewCommit};
 use tenantry::sandbox::flux::{self, Flux};
 use tenantry::sandbox::github::{
-    App as Registered, Class, Fault, GitHub, Mark, Membership, RepositorySelection,
+    App as Registered, Class, Fault, GitHub, Mark, Membership, Permission, RepositorySelection,
 };
 use tenantry::sandbox::kubernetes::Kubernetes;
 
@@ -59,6 +59,8 @@ struct Ended {
 enum As {
     App,
     Owner,
+    /// Who administers the admin workspace, and owns nothing else.
+    Bob,
 }
 
 impl Stage {
@@ -118,6 +120,7 @@ impl Stage {
                 .env("TENANTRY_APP_ID", self.registered.id.to_string())
                 .env("TENANTRY_PRIVATE_KEY_FILE", "app.pem"),
             As::Owner => command.env("GITHUB_TOKEN", self.github.personal_token("owner")),
+            As::Bob => command.env("GITHUB_TOKEN", self.github.personal_token("bob")),
         };
         command
     }
@@ -139,8 +142,8 @@ impl Stage {
             let lines = text.lines().filter(|line| !line.starts_with("waiting: "));
             let lines = lines.map(|line| {
                 let line = line.replace(&server, "CLUSTER");
-                let line = without(&line, "@sha1:", ".");
-                without(&line, ", request ", ")")
+                let line = without(&line, "@sha1:");
+                without(&line, ", request ")
             });
             lines.collect::<Vec<_>>().join("\n")
         };
@@ -212,13 +215,13 @@ impl Stage {
     }
 }
 
-/// Without what stands between two marks, the first time.
-fn without(line: &str, from: &str, to: &str) -> String {
-    let Some((before, rest)) = line.split_once(from) else {
+/// Without the number, in hexadecimal, that follows a mark.
+fn without(line: &str, mark: &str) -> String {
+    let Some((before, rest)) = line.split_once(mark) else {
         return line.to_owned();
     };
-    let (_, after) = rest.split_once(to).unwrap_or_default();
-    format!("{before}{from}…{to}{after}")
+    let after = rest.trim_start_matches(|c: char| c.is_ascii_hexdigit() || c == ':');
+    format!("{before}{mark}…{after}")
 }
 
 /// An administrator of a cluster, told apart from others in the audit log.
@@ -754,6 +757,75 @@ async fn what_somebody_else_has_set_in_the_cluster_stays_and_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_is_not_above_the_rules_upgrades_nothing() {
+    let cluster = Kubernetes::start().await;
+    let mut stage = Stage::new(cluster.kubeconfig()).await;
+    stage.start_flux(&cluster.kubeconfig()).await;
+    let first = stage.run(As::Owner, &["--yes"]);
+    assert_eq!(first.status, Some(0), "{first:?}");
+    stage.github.collaborator(ADMIN, "bob", Permission::Admin);
+    let same = stage.run(As::Bob, &["--yes"]);
+    assert!(same.out.contains("nothing to do"), "{same:?}");
+
+    stage.write("flux.yaml", &export("v2.9.5"));
+    let refused = stage.run(As::Bob, &["--yes"]);
+    assert_eq!(refused.status, Some(1), "{refused:?}");
+    insta::assert_snapshot!(refused.error, @"
+    error: not done: commit to main: Upgrade Flux from v2.9.4 to v2.9.5 (kubernetes/flux-system/gotk-components.yaml); what was done before stays, and running this again goes on from there
+      caused by: where the rules of `main` forbid it, an owner of the organisation can do it
+      caused by: GitHub refuses `PATCH /repos/acme/workspace-admin/git/refs/heads/main` (422, request …): Repository rule violations found
+
+    Changes must be made through a pull request.
+    ");
+    assert_eq!(stage.commits().len(), 2);
+    let upgraded = stage.run(As::Owner, &["--yes"]);
+    assert_eq!(upgraded.status, Some(0), "{upgraded:?}");
+    assert_eq!(stage.commits().len(), 3);
+    stage.end();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn flux_is_waited_for_and_what_is_pushed_meanwhile_too() {
+    let cluster = Kubernetes::start().await;
+    let mut stage = Stage::new(cluster.kubeconfig()).await;
+    let too_long = stage.run(As::Owner, &["--yes", "--timeout", "1s"]);
+    assert_eq!(too_long.status, Some(1), "{too_long:?}");
+    insta::assert_snapshot!(too_long.error, @"error: Flux has not applied `main@sha1:…` after 1s: GitRepository flux-system/flux-system: Flux has not looked at it yet");
+
+    let arguments = ["--components", "flux.yaml", "--yes"];
+    let child = stage
+        .command(As::Owner, &arguments)
+        .spawn()
+        .expect("it starts");
+    let requested = || {
+        let source = cluster.object(
+            "source.toolkit.fluxcd.io/v1",
+            "GitRepository",
+            "flux-system",
+            "flux-system",
+        );
+        source.expect("the first run made it")["metadata"]["resourceVersion"].clone()
+    };
+    let before = requested();
+    let started = Instant::now();
+    while requested() == before {
+        assert!(started.elapsed() < PATIENCE, "it asks Flux");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let owner = stage.github.as_user("owner");
+    let tip = owner.commit(ADMIN, "main", "Meanwhile", &[("notes.md", Some("a"))]);
+    stage.start_flux(&cluster.kubeconfig()).await;
+    let output = tokio::task::block_in_place(|| child.wait_with_output()).expect("it ends");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(
+        said.contains(&format!("Flux is Ready at main@sha1:{tip}.")),
+        "{said}"
+    );
+    stage.end();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_rules_in_the_plan_the_rest_is_done_and_said() {
     let cluster = Kubernetes::start().await;
     let mut stage = Stage::new(cluster.kubeconfig()).await;
@@ -956,9 +1028,7 @@ async fn a_commit_never_undoes_what_somebody_has_pushed_meanwhile() {
             .expect("sound")
             .1
     };
-    stage
-        .github
-        .collaborator(ADMIN, "bob", tenantry::sandbox::github::Permission::Push);
+    stage.github.collaborator(ADMIN, "bob", Permission::Push);
     let (owner, bob) = (person("owner"), person("bob"));
     let (repository, branch) = (
         ADMIN.parse().expect("a name"),

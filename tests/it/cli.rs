@@ -36,7 +36,7 @@ fn tenantry(folder: &Path, arguments: &[&str]) -> Command {
 }
 
 /// Exit status, and what stood on stdout and stderr.
-fn ended(output: Output) -> (Option<i32>, String, String) {
+pub(crate) fn ended(output: Output) -> (Option<i32>, String, String) {
     let text = |bytes| String::from_utf8(bytes).expect("it prints UTF-8");
     (
         output.status.code(),
@@ -49,14 +49,14 @@ fn run(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
     ended(tenantry(folder, arguments).output().expect("it starts"))
 }
 
-fn folder(file: &str) -> TempDir {
+pub(crate) fn folder(file: &str) -> TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
     fs::write(folder.path().join("tenants.yaml"), file).expect("it can be written");
     folder
 }
 
 /// Like `tenantry`, with what the world's App and cluster need.
-fn in_world(world: &World, folder: &Path, arguments: &[&str]) -> Command {
+pub(crate) fn in_world(world: &World, folder: &Path, arguments: &[&str]) -> Command {
     let mut command = tenantry(folder, arguments);
     let kubeconfig = folder.join("kubeconfig");
     fs::write(&kubeconfig, world.cluster.kubeconfig_yaml()).expect("it can be written");
@@ -66,7 +66,7 @@ fn in_world(world: &World, folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-fn with_key(world: &World, folder: &Path, arguments: &[&str]) -> Command {
+pub(crate) fn with_key(world: &World, folder: &Path, arguments: &[&str]) -> Command {
     let key = folder.join("app.pem");
     fs::write(&key, &world.registered().private_key_pem).expect("it can be written");
     let mut command = in_world(world, folder, arguments);

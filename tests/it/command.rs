@@ -69,7 +69,7 @@ async fn help_answers_and_so_does_a_command_that_is_not_known() {
     }
     let answers = said(&world, number);
     assert_eq!(answers.len(), 3, "{answers:#?}");
-    insta::assert_snapshot!(answers[0], @"<code>/tenantry plan</code> plans again · <code>/tenantry help</code> shows this. Both are for people with write access to this repository.");
+    insta::assert_snapshot!(answers[0], @"<code>/tenantry plan</code> plans again · <code>/tenantry rotate TENANT</code> replaces the deploy key of a tenant · <code>/tenantry help</code> shows this. All are for people with write access to this repository.");
     assert_eq!(answers[1..], [answers[0].clone(), answers[0].clone()]);
 
     comment(&world, "tenantry[bot]", number, "/tenantry help").await;

@@ -1,4 +1,4 @@
-//! The keys with which Flux fetches: who has them, who may remove them, and what becomes of them in time.
+//! The keys with which Flux fetches: who has them, and who may remove them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,7 +8,7 @@ use tenantry::sandbox::github::CheckRun;
 use crate::support::World;
 
 /// A tenant with a key of each kind; the last may push.
-const SHOPS: &str = "
+pub(crate) const SHOPS: &str = "
 tenants:
 - name: shop%
   namespaces: [{name: shop%}]
@@ -20,31 +20,31 @@ tenants:
   namespaces: [{name: mill%}]
 ";
 
-const OUTSIDE_KEY: &str =
+pub(crate) const OUTSIDE_KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f";
 
-async fn converged() -> Option<World> {
+pub(crate) async fn converged() -> Option<World> {
     let world = World::new(SHOPS).await?;
     let apply = world.last_apply().await;
     assert_eq!(apply.conclusion.as_deref(), Some("success"), "{apply:#?}");
     Some(world)
 }
 
-fn workspace(world: &World, tenant: &str) -> String {
+pub(crate) fn workspace(world: &World, tenant: &str) -> String {
     world.text(&format!("acme%/{tenant}%-workspace"))
 }
 
-fn title(world: &World, tenant: &str) -> String {
+pub(crate) fn title(world: &World, tenant: &str) -> String {
     world.text(&format!("tenantry/default/{tenant}%"))
 }
 
 /// The keys of a workspace: title, public half, and whether they only read.
-fn registered(world: &World, tenant: &str) -> Vec<(String, String, bool)> {
+pub(crate) fn registered(world: &World, tenant: &str) -> Vec<(String, String, bool)> {
     world.github.deploy_keys(&workspace(world, tenant))
 }
 
 /// What a tenant's Secret holds under a name.
-fn stored(world: &World, tenant: &str, name: &str) -> String {
+pub(crate) fn stored(world: &World, tenant: &str, name: &str) -> String {
     let namespace = format!("tenant-{tenant}%");
     let secret = world.object("secret", &namespace, "git-auth");
     let secret: Value = secret.expect("the Secret is there");
@@ -52,14 +52,14 @@ fn stored(world: &World, tenant: &str, name: &str) -> String {
     String::from_utf8(STANDARD.decode(text).expect("base64")).expect("text")
 }
 
-fn is_registered_as_stored(world: &World, tenant: &str, read_only: bool) {
+pub(crate) fn is_registered_as_stored(world: &World, tenant: &str, read_only: bool) {
     let public = stored(world, tenant, "identity.pub");
     let expected = (title(world, tenant), public, read_only);
     assert_eq!(registered(world, tenant), [expected]);
 }
 
 /// Title and conclusion, and everything that a check says.
-fn said(check: CheckRun) -> String {
+pub(crate) fn said(check: CheckRun) -> String {
     let parts = [check.conclusion, check.title, check.summary, check.text];
     parts.into_iter().flatten().collect::<Vec<_>>().join("\n")
 }

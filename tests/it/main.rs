@@ -29,4 +29,5 @@ mod privilege;
 mod pull_request;
 mod queue;
 mod rights;
+mod rotation;
 mod webhook;

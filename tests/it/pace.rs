@@ -320,3 +320,44 @@ async fn a_github_that_has_no_time_is_asked_for_less_at_once() {
     assert!(world.log().contains("asking for less at once"));
     world.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_have_grown_old_together_are_replaced_at_githubs_pace() {
+    let Some(mut world) = World::new(&tenants(10)).await else {
+        return;
+    };
+    let workspace = |world: &World, number| world.text(&format!("acme%/t{number}%-workspace"));
+    let keys = |world: &World| -> Vec<Vec<String>> {
+        let of = |number| world.github.deploy_keys(&workspace(world, number));
+        let public =
+            |keys: Vec<(String, String, bool)>| keys.into_iter().map(|key| key.1).collect();
+        (1..=10).map(|number| public(of(number))).collect()
+    };
+    let before = keys(&world);
+    for number in 1..=10 {
+        world
+            .github
+            .edit_repository(&workspace(&world, number), |found| {
+                for key in found.deploy_keys.values_mut() {
+                    "2026-01-01T00:00:00Z".clone_into(&mut key.created_at);
+                }
+            });
+    }
+    world
+        .github
+        .set_content_limits(&[(4, Duration::from_secs(2))]);
+    world.limits = "4/2s".parse().expect("a limit");
+    let began = Instant::now();
+    world.restart().await;
+    until("ten new keys", || {
+        let now = keys(&world);
+        let pairs = now.iter().zip(&before);
+        now.iter().all(|keys| keys.len() == 1) && pairs.into_iter().all(|(now, then)| now != then)
+    })
+    .await;
+    assert!(began.elapsed() > Duration::from_secs(2), "in one go");
+    world.settled().await;
+    was_never_refused(&world);
+    world.rests().await;
+    world.end().await;
+}

@@ -126,6 +126,13 @@ impl World {
         self.flux = Some(Flux::start(self.github.clone(), config, self.text("%")));
     }
 
+    /// From now on nothing is synced but what the story says.
+    pub(crate) async fn stop_flux(&mut self) {
+        if let Some(flux) = self.flux.take() {
+            flux.stop().await;
+        }
+    }
+
     fn furnish(&mut self, file: &str) {
         let organization = self.organization();
         let github = &self.github;
@@ -543,9 +550,7 @@ impl World {
         self.settled().await;
         self.stop().await;
         assert_eq!(self.github.unknown_requests(), Vec::<String>::new());
-        if let Some(flux) = self.flux.take() {
-            flux.stop().await;
-        }
+        self.stop_flux().await;
         let github = Arc::into_inner(self.github).expect("nobody else holds it any more");
         github.stop();
         self.contract.judge();

@@ -333,3 +333,22 @@ fn an_older_file_tells_its_version() {
     assert_eq!(version_of(&text(&all())).as_deref(), Some("v2.9.4"));
     assert_eq!(version_of("a: ["), None);
 }
+
+/// Flux's own are half a megabyte, most of it in definitions that are nested deeply.
+#[test]
+fn manifests_of_fluxs_size_are_read() {
+    let mut schema = json!({ "type": "string", "description": "word ".repeat(200) });
+    for _ in 0..12 {
+        schema = json!({ "type": "object", "properties": { "spec": schema, "status": { "type": "object" } } });
+    }
+    let components = read(|objects| {
+        for number in 0..200 {
+            let mut more = definition("more.toolkit.fluxcd.io", &format!("more{number}"), &["v1"]);
+            more["spec"]["versions"][0]["schema"] = json!({ "openAPIV3Schema": schema });
+            objects.push(more);
+        }
+    });
+    let components = components.unwrap();
+    assert!(components.text.len() > 500_000, "{}", components.text.len());
+    assert_eq!(components.objects.len(), 207);
+}

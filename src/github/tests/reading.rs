@@ -43,7 +43,7 @@ fn node(full_name: &str) -> Value {
         "isEmpty": false,
         "isTemplate": false,
         "defaultBranchRef": { "name": "main", "target": { "oid": "c0ffee", "history": { "nodes": [commit] } } },
-        "deployKeys": page(&json!([{ "title": "flux", "readOnly": true, "key": "ssh-ed25519 AAAA" }])),
+        "deployKeys": page(&json!([{ "title": "flux", "readOnly": true, "key": "ssh-ed25519 AAAA", "createdAt": "2026-11-25T12:00:00Z" }])),
         "collaborators": edges(&json!([{ "permission": "WRITE", "node": { "login": "octocat" } }])),
     })
 }

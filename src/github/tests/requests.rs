@@ -16,6 +16,7 @@ fn key() -> Key {
         title: "flux".to_owned(),
         read_only: true,
         public_key: "ssh-ed25519 AAAA".to_owned(),
+        created_at: None,
     }
 }
 

@@ -7,9 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{MergeId, Push, later};
 use crate::live::course::Leg;
-use crate::live::synced::{CONDITIONS, Condition, Remembered, Status, Synced, Version};
+use crate::live::synced::{CONDITIONS, Condition, Remembered, Renewal, Status, Synced, Version};
 use crate::live::{Evidence, Nature, Obstacle, Review, Stage, Standing, Traces};
-use crate::object::Kind;
+use crate::object::{Fingerprint, Kind};
 
 #[derive(Debug, Default)]
 pub(super) struct Entry {
@@ -28,6 +28,10 @@ pub(super) struct Entry {
     review: Option<Reviewed>,
     /// When the next one is due, whatever the last one has shown.
     pub(super) review_at: Option<Timestamp>,
+    /// A new deploy key that was put into the Secret, as long as its `Tenant` object does not show it.
+    renewed: Option<Fingerprint>,
+    /// The replacement of a deploy key for which a comparison was asked last.
+    compared: Option<Box<Renewal>>,
     pub(super) standing: Option<Standing>,
     /// When each stage that is behind it was reached.
     since: BTreeMap<Stage, Timestamp>,
@@ -129,6 +133,9 @@ impl Entry {
             self.review = None;
         }
         self.tenant = seen;
+        if self.renewal().is_some() {
+            self.renewed = None;
+        }
         if !self.tenant.as_ref().is_some_and(Remembered::is_created) {
             self.since.remove(&Stage::Created);
         } else if let Some(since) = since.or_else(|| self.created_at()) {
@@ -253,11 +260,43 @@ impl Entry {
         true
     }
 
+    fn renewal(&self) -> Option<&Renewal> {
+        self.tenant.as_ref()?.renewal.as_deref()
+    }
+
+    /// The key with which Flux must have fetched, where it has taken the place of another one.
+    fn new_key(&self) -> Option<&Fingerprint> {
+        let renewal = self.renewal().filter(|renewal| renewal.has_former);
+        let shown = renewal.map(|renewal| &renewal.key);
+        shown.or(self.renewed.as_ref())
+    }
+
+    /// Whether the tenant is to be compared, because somebody has asked for another key, or Flux has fetched with it.
+    pub(super) fn wants_a_comparison(&mut self) -> bool {
+        let Some(renewal) = self.renewal() else {
+            return false;
+        };
+        // Without it, or while it is suspended, nothing fetches.
+        let has_fetched = self
+            .source
+            .as_ref()
+            .is_none_or(|source| source.suspended || source.fetched_with() == Some(&renewal.key));
+        let is_due = has_fetched || !renewal.has_former;
+        let is_new = self.compared.as_deref() != Some(renewal);
+        if is_due && is_new {
+            self.compared = Some(Box::new(renewal.clone()));
+        }
+        is_due && is_new
+    }
+
     /// A merge has written some of its objects since `began`.
     pub(super) fn written(&mut self, traces: &Traces, began: Timestamp) {
         self.written.extend(traces.versions.clone());
         if let Some(head) = &traces.head {
             self.learn_head(head, began);
+        }
+        if traces.key.is_some() && self.renewal().is_none() {
+            self.renewed.clone_from(&traces.key);
         }
         // Its rights may be others now.
         if !traces.versions.is_empty() {
@@ -285,6 +324,7 @@ impl Entry {
             source: source.as_ref(),
             sync: sync.as_ref(),
             review: self.reviewed_as(tenant),
+            key: self.new_key(),
         };
         Standing::of(&evidence, self.standing.as_ref())
     }

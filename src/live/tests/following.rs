@@ -9,7 +9,7 @@ use crate::live::following::{Applied, Finished, Task, Telling, WATCHED};
 use crate::live::synced::{CONDITIONS, Status, Version};
 use crate::live::{Following, MergeId, Patience, Push, Review, Stage, Traces};
 use crate::names::TenantName;
-use crate::object::Kind;
+use crate::object::{Fingerprint, Kind};
 
 /// Following, with a clock that moves when a test says so.
 struct World {
@@ -98,7 +98,7 @@ impl World {
                 tenant: room.tenant,
                 review: review.clone(),
             },
-            Task::Sync { .. } => Finished::Asked,
+            Task::Sync { .. } | Task::Compare { .. } => Finished::Asked,
             Task::Look(workspace) => Finished::Looked {
                 asked: self.now,
                 head: self.github.get(&workspace.tenant).cloned(),
@@ -173,7 +173,11 @@ fn live(of: &str) -> Vec<(Kind, Value)> {
 fn tellings(tasks: &[Task]) -> Vec<&Telling> {
     let told = tasks.iter().filter_map(|task| match task {
         Task::Tell(telling) => Some(telling),
-        Task::Write { .. } | Task::Review(_) | Task::Sync { .. } | Task::Look(_) => None,
+        Task::Write { .. }
+        | Task::Review(_)
+        | Task::Sync { .. }
+        | Task::Look(_)
+        | Task::Compare { .. } => None,
     });
     told.collect()
 }
@@ -184,7 +188,11 @@ fn written(tasks: &[Task]) -> Option<[Status; 4]> {
         Task::Write { conditions, .. } => {
             Some(conditions.each_ref().map(|condition| condition.status))
         }
-        Task::Tell(_) | Task::Review(_) | Task::Sync { .. } | Task::Look(_) => None,
+        Task::Tell(_)
+        | Task::Review(_)
+        | Task::Sync { .. }
+        | Task::Look(_)
+        | Task::Compare { .. } => None,
     });
     written.next_back()
 }
@@ -280,7 +288,7 @@ fn what_was_seen_before_the_write_does_not_count() {
     let versions = BTreeMap::from([(Kind::Kustomization, newer(Kind::Kustomization))]);
     let traces = Traces {
         versions,
-        head: None,
+        ..Traces::default()
     };
     let telling = world.follow_traces("c0ffee", BTreeMap::from([(name("ai-team"), traces)]));
     assert_eq!(
@@ -915,4 +923,94 @@ fn nothing_is_judged_before_everything_was_listed() {
     world.following.list_ends(Kind::Tenant, world.now);
     world.wait(3600);
     assert_eq!(world.work(), [], "its Flux objects only were not seen yet");
+}
+
+const OLD: &str = "SHA256:old";
+const NEW: &str = "SHA256:new";
+
+/// The Tenant with this key in its Secret, beside others.
+fn with_key(key: &str, former: &[&str]) -> Value {
+    let mut tenant = live("ai-team").remove(0).1;
+    tenant["status"]["deployKey"] = json!({ "fingerprint": key, "former": former });
+    tenant
+}
+
+fn handled(request: &str) -> Value {
+    let mut source = fetched("ai-team", HEAD);
+    source["status"]["lastHandledReconcileAt"] = json!(request);
+    source
+}
+
+fn comparisons(tasks: &[Task]) -> usize {
+    of(tasks, |task| matches!(task, Task::Compare { .. }))
+}
+
+fn turn(tasks: &[Task]) -> Option<Turn> {
+    let last = tellings(tasks).last().map(|telling| &telling.course.turn);
+    last.cloned()
+}
+
+#[test]
+fn a_tenant_with_a_new_key_is_live_once_flux_has_fetched_with_it_and_then_the_former_one_can_go() {
+    let mut world = World::with(&live("ai-team"));
+    world.head("ai-team", HEAD);
+    let traces = Traces {
+        key: Some(Fingerprint(NEW.to_owned())),
+        ..Traces::default()
+    };
+    // The watch has not shown any of it yet.
+    let first = world.follow_traces("c0ffee", BTreeMap::from([(name("ai-team"), traces)]));
+    assert_eq!(first.course.turn, Turn::Underway);
+    let told = Finished::Told {
+        telling: first,
+        done: true,
+    };
+    world.following.finished(told, world.now);
+    world.see(Kind::Tenant, &with_key(OLD, &[OLD, NEW]));
+    world.see(Kind::Tenant, &with_key(NEW, &[OLD]));
+    world.see(Kind::GitRepository, &handled(OLD));
+    world.wait(2);
+    let waits = world.work();
+    assert_eq!((comparisons(&waits), turn(&waits)), (0, None), "{waits:#?}");
+    world.see(Kind::GitRepository, &handled(NEW));
+    world.wait(2);
+    let done = world.work();
+    assert_eq!((comparisons(&done), turn(&done)), (1, Some(Turn::Live)));
+    // Once is enough, until something about the keys is new.
+    world.see(Kind::GitRepository, &handled(NEW));
+    assert_eq!(comparisons(&world.work()), 0);
+    world.see(Kind::Tenant, &with_key(NEW, &[]));
+    world.see(Kind::GitRepository, &handled("2026-11-25T12:00:00Z"));
+    world.wait(60);
+    assert_eq!(world.work(), [], "it is live as ever");
+}
+
+#[test]
+fn a_key_that_flux_cannot_fetch_with_takes_the_place_of_no_other() {
+    let mut world = World::with(&live("ai-team"));
+    world.head("ai-team", HEAD);
+    world.merged("c0ffee", &["ai-team"]);
+    world.work();
+    world.see(Kind::Tenant, &with_key(NEW, &[OLD]));
+    let refused = saying(&handled(NEW), "False", "GitOperationFailed", "no such key");
+    world.see(Kind::GitRepository, &refused);
+    assert_eq!(comparisons(&world.work()), 0);
+}
+
+#[test]
+fn a_key_that_is_to_be_replaced_is_seen_to_once() {
+    let mut world = World::with(&live("ai-team"));
+    world.head("ai-team", HEAD);
+    world.work();
+    let mut asked = with_key(OLD, &[]);
+    asked["status"]["deployKey"]["replace"] = json!(OLD);
+    world.see(Kind::Tenant, &asked);
+    let tasks = world.work();
+    assert_eq!(comparisons(&tasks), 1, "{tasks:#?}");
+    world.see(Kind::Tenant, &asked);
+    // Asked for of a key that is no longer in use.
+    let mut stale = with_key(NEW, &[]);
+    stale["status"]["deployKey"]["replace"] = json!(OLD);
+    world.see(Kind::Tenant, &stale);
+    assert_eq!(comparisons(&world.work()), 0);
 }

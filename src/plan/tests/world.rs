@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use crate::desired::{self, Desired, Wish};
+use crate::desired::{self, Desired, Objects, Wish};
 use crate::names::{FullName, TenantName};
 use crate::object::{
     Access, Credentials, DeployKey, FIELD_MANAGER, Fingerprint, Kind, ManifestId, Object, ObjectId,
     Permission, Repository,
 };
-use crate::observed::{Memory, Observed, Ownership, Progress, Sighting};
+use crate::observed::{Memory, Observed, Ownership, Progress, Rotation, Sighting};
 use crate::plan::{Change, Plan, Step, TenantPlan, Verb, foresee, of_tenant};
 use crate::surroundings::Surroundings;
 use crate::tenants::Tenant;
@@ -25,6 +25,10 @@ pub(crate) struct World {
     manifests: BTreeMap<ManifestId, Value>,
     /// The namespace's Secret: algorithm and public half.
     secrets: BTreeMap<String, (String, String)>,
+    /// What it held before.
+    former: BTreeSet<String>,
+    /// Why the keys in use have had their time.
+    pub(crate) rotation: Option<Rotation>,
     entries: BTreeMap<TenantName, (Tenant, Progress)>,
     made: usize,
 }
@@ -112,7 +116,7 @@ impl World {
         }
         let wanted = desired(tenant).objects;
         for step in &made {
-            self.make(step, &wanted[&step.id]);
+            self.make(step, &wanted);
         }
         for step in removed.iter().rev() {
             self.remove(&step.id);
@@ -182,7 +186,8 @@ impl World {
     }
 
     pub(crate) fn lose_secret(&mut self, namespace: &str) {
-        self.secrets.remove(namespace);
+        let lost = self.secrets.remove(namespace);
+        self.former.extend(lost.map(|(_, public)| public));
         self.entries
             .values_mut()
             .for_each(|(_, progress)| *progress = Progress::Unfinished);
@@ -194,8 +199,8 @@ impl World {
             .expect("the repository is there")
     }
 
-    fn make(&mut self, step: &Step, target: &Object) {
-        match (&step.id, target) {
+    fn make(&mut self, step: &Step, wanted: &Objects) {
+        match (&step.id, &wanted[&step.id]) {
             (ObjectId::Manifest(id), Object::Manifest(value)) => self.server_side_apply(id, value),
             (ObjectId::Repository(name), Object::Repository(to)) => {
                 self.write_repository(name, to, &step.change);
@@ -206,15 +211,28 @@ impl World {
                     .insert(team.to_string(), to.permission);
             }
             (ObjectId::Credentials { namespace }, Object::Credentials(to)) => {
-                self.made += 1;
-                let pair = (to.algorithm.clone(), format!("SHA256:{}", self.made));
-                self.secrets.insert(namespace.clone(), pair);
+                self.new_pair(namespace, to);
             }
             (ObjectId::DeployKey { repository, title }, Object::DeployKey(to)) => {
+                if matches!(step.change, Change::Update(_)) {
+                    let (namespace, credentials) = credentials(wanted);
+                    self.new_pair(namespace, credentials);
+                }
                 self.register(repository, title, to.read_only);
             }
             (id, _) => panic!("nobody makes {id}"),
         }
+    }
+
+    fn new_pair(&mut self, namespace: &str, credentials: &Credentials) {
+        self.made += 1;
+        let pair = (
+            credentials.algorithm.clone(),
+            format!("SHA256:{}", self.made),
+        );
+        let before = self.secrets.insert(namespace.to_owned(), pair);
+        self.former.extend(before.map(|(_, public)| public));
+        self.rotation = None;
     }
 
     fn write_repository(&mut self, name: &FullName, to: &Repository, change: &Change) {
@@ -283,6 +301,11 @@ impl World {
                     .retain(|key| key.title != *title);
             }
             ObjectId::StrangeKey {
+                repository,
+                fingerprint,
+                ..
+            }
+            | ObjectId::FormerKey {
                 repository,
                 fingerprint,
                 ..
@@ -396,7 +419,7 @@ impl World {
                 workspace.show(
                     &name,
                     tenant,
-                    secret.map(|(_, public)| public.as_str()),
+                    (secret.map(|(_, public)| public.as_str()), &self.former),
                     &mut sightings,
                 );
             }
@@ -404,6 +427,7 @@ impl World {
         Observed {
             sightings,
             memory: self.memory(&wanted.tenant),
+            rotation: self.rotation,
             ..Observed::default()
         }
     }
@@ -417,6 +441,8 @@ impl World {
             created_at: "2026-11-25T00:00:00Z".parse().unwrap(),
             repository: None,
             key: None,
+            former: BTreeSet::new(),
+            replace: None,
             known_hosts: None,
             progress: *progress,
             generation: 1,
@@ -443,7 +469,7 @@ impl Workspace {
         &self,
         name: &FullName,
         tenant: &str,
-        held: Option<&str>,
+        (held, former): (Option<&str>, &BTreeSet<String>),
         sightings: &mut BTreeMap<ObjectId, Sighting>,
     ) {
         let repository = || name.clone();
@@ -491,26 +517,41 @@ impl Workspace {
             let found = DeployKey {
                 read_only: !key.writes,
             };
-            if Some(key.public.as_str()) == held {
-                let title = format!("tenantry/default/{tenant}");
-                sightings.insert(
-                    ObjectId::DeployKey {
-                        repository: repository(),
-                        title,
-                    },
-                    ours(Object::DeployKey(found)),
-                );
+            let repository = repository();
+            let title = format!("tenantry/default/{tenant}");
+            let fingerprint = Fingerprint(key.public.clone());
+            let (id, object) = if Some(key.public.as_str()) == held {
+                let id = ObjectId::DeployKey { repository, title };
+                (id, Object::DeployKey(found))
+            } else if former.contains(&key.public) {
+                let id = ObjectId::FormerKey {
+                    repository,
+                    title,
+                    fingerprint,
+                };
+                (id, Object::FormerKey(found))
             } else {
-                let fingerprint = Fingerprint(key.public.clone());
                 let id = ObjectId::StrangeKey {
-                    repository: repository(),
+                    repository,
                     title: key.title.clone(),
                     fingerprint,
                 };
-                sightings.insert(id, ours(Object::StrangeKey(found)));
-            }
+                (id, Object::StrangeKey(found))
+            };
+            sightings.insert(id, ours(object));
         }
     }
+}
+
+fn credentials(wanted: &Objects) -> (&str, &Credentials) {
+    let mut objects = wanted.iter();
+    let found = objects.find_map(|(id, object)| match (id, object) {
+        (ObjectId::Credentials { namespace }, Object::Credentials(to)) => {
+            Some((namespace.as_str(), to))
+        }
+        _ => None,
+    });
+    found.expect("every tenant has a key pair")
 }
 
 fn ours(object: Object) -> Sighting {
