@@ -76,7 +76,7 @@ pub struct Seen {
     pub known_hosts: Option<Fingerprint>,
     /// Keys of the tenant that are registered and not in use; none where it is not known which are.
     pub former: Option<BTreeSet<Fingerprint>>,
-    /// How far Flux has come; none where it fetches nothing.
+    /// With which key Flux fetches; none where it fetches nothing.
     pub fetching: Option<Fetching>,
     /// What holds nothing; the same of many tenants is said once.
     pub notes: BTreeSet<Note>,

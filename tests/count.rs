@@ -61,7 +61,6 @@ async fn requests_grow_with_the_change_and_not_with_the_organisation() {
     let mut world = World::new(TENANTS).await;
     let never = Duration::from_hours(1);
     let (app, first) = operation::first_start(&world, never).await;
-    world.settled().await;
     app.stop();
     assert_eq!(of(&first, Class::Write), 5 * TENANTS, "{first:#?}");
     // Beside the writes: tokens, the control repo, and pages of a hundred.
@@ -70,7 +69,6 @@ async fn requests_grow_with_the_change_and_not_with_the_organisation() {
     // A comparison of everything, and what a start costs: three pages of repositories, one of teams, and what the control
     // repo says.
     let (mut app, restart) = operation::restart(&world, Duration::from_secs(5)).await;
-    world.settled().await;
     assert!(requests(&restart) <= 13, "{restart:#?}");
     // A start lists and begins to watch three kinds beside it, and looks once for the admission policies and their bindings.
     assert!(restart.kubernetes <= 12 + 6 + 2, "{restart:#?}");
@@ -83,9 +81,7 @@ async fn requests_grow_with_the_change_and_not_with_the_organisation() {
     assert_eq!(of(&no_op, Class::Write) + of(&no_op, Class::Report), 0);
 
     let (app, _) = operation::restart(&world, never).await;
-    world.settled().await;
     let add_one = operation::add_one(&mut world, &app).await;
-    world.settled().await;
     app.stop();
     // Two of them ask what the organisation lets everybody do, and two tell that it is live.
     assert!(requests(&add_one) <= 29, "{add_one:#?}");

@@ -83,7 +83,6 @@ async fn start() -> Start {
 async fn measured(tenants: usize) -> Vec<Row> {
     let mut world = World::new(tenants).await;
     let (app, first) = operation::first_start(&world, Duration::from_hours(1)).await;
-    world.settled().await;
     app.stop();
     let quick = afterwards(&mut world, tenants).await;
     world.set_latency(SLOW);
@@ -114,11 +113,8 @@ async fn measured(tenants: usize) -> Vec<Row> {
 async fn afterwards(world: &mut World, tenants: usize) -> Vec<(Operation, Cost)> {
     let resync = resync(tenants, world);
     let (mut app, restart) = operation::restart(world, resync).await;
-    world.settled().await;
     let no_op = operation::no_op(world, &mut app).await;
-    world.settled().await;
     let add_one = operation::add_one(world, &app).await;
-    world.settled().await;
     let drift = operation::drift(world, &app).await;
     app.stop();
     vec![

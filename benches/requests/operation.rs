@@ -68,7 +68,9 @@ impl Measurement {
         }
     }
 
-    pub(crate) fn end(self, world: &World, app: &App, wall: Duration) -> Cost {
+    /// Counts what comes after the outcome too: open pull requests are looked at last.
+    pub(crate) async fn end(self, world: &World, app: &App, wall: Duration) -> Cost {
+        world.settled().await;
         let mut cost = Cost {
             kubernetes: world.kubernetes_requests() - self.kubernetes,
             wall,
@@ -90,7 +92,7 @@ pub(crate) async fn first_start(world: &World, resync: Duration) -> (App, Cost) 
     let app = App::start(world, resync);
     world.concluded(&world.tip(), "tenantry/apply").await;
     let wall = app.started.elapsed();
-    let cost = measurement.end(world, &app, wall);
+    let cost = measurement.end(world, &app, wall).await;
     (app, cost)
 }
 
@@ -100,7 +102,7 @@ pub(crate) async fn restart(world: &World, resync: Duration) -> (App, Cost) {
     let mut app = App::start(world, resync);
     let started = app.started;
     let ended = app.says("nothing new", started).await;
-    let cost = measurement.end(world, &app, ended - started);
+    let cost = measurement.end(world, &app, ended - started).await;
     (app, cost)
 }
 
@@ -109,7 +111,7 @@ pub(crate) async fn no_op(world: &World, app: &mut App) -> Cost {
     let measurement = Measurement::of(world, app);
     let begun = world.first_request().await;
     let ended = app.says("nothing new", begun).await;
-    measurement.end(world, app, ended - begun)
+    measurement.end(world, app, ended - begun).await
 }
 
 /// A pull request that adds a tenant, and its merge as soon as it is planned.
@@ -123,7 +125,7 @@ pub(crate) async fn add_one(world: &mut World, app: &App) -> Cost {
     let wall = begun.elapsed();
     let compared = app.said("nothing new", begun);
     assert_eq!(compared, None, "a comparison of everything came in between");
-    measurement.end(world, app, wall)
+    measurement.end(world, app, wall).await
 }
 
 /// Somebody lowers a team's permission by hand; the next comparison puts it back.
@@ -138,5 +140,5 @@ pub(crate) async fn drift(world: &World, app: &App) -> Cost {
     world.concluded(&world.tip(), "tenantry/apply").await;
     let wall = begun.elapsed();
     assert!(world.permission_is_back());
-    measurement.end(world, app, wall)
+    measurement.end(world, app, wall).await
 }

@@ -47,7 +47,7 @@ pub(super) struct Round<'a> {
 
 /// What came of a comparison, and where the work stands then.
 struct Slice {
-    report: Report,
+    report: Arc<Report>,
     progress: Progress,
     told: Option<Told>,
     /// When there is room for the next one.
@@ -196,8 +196,9 @@ impl Bot {
             target
         };
         self.presume(round.control, &target, &memories);
-        let mut report = self.shared.merges.so_far(repository);
-        let mut scope = slices::scope(wanted, target.writer.room(), &report);
+        let so_far = self.shared.merges.so_far(repository);
+        let mut scope = slices::scope(wanted, target.writer.room(), &so_far);
+        drop(so_far);
         let mut waits = self.shared.setup.pace.tries.iter();
         let mut memories = memories;
         let (began, mut of_tip) = (round.began(), BTreeSet::new());
@@ -212,8 +213,7 @@ impl Bot {
             let draft = compare::tenants(self.eyes(&target), file, memories, scope).await?;
             self.shared.follow.heads(&draft.heads, asked);
             of_tip.extend(draft.of_commit.iter().cloned());
-            let slice = self.apply(round, &target, draft, parsed, report).await?;
-            self.shared.merges.keep(repository, &slice.report);
+            let slice = self.apply(round, &target, draft, parsed).await?;
             let worth_it =
                 slice.report.worth_retrying().next().is_some() && slice.report.left.tenants == 0;
             match waits.next().filter(|_| worth_it) {
@@ -226,7 +226,6 @@ impl Bot {
                     });
                 }
             }
-            report = slice.report;
             scope = Scope::Changed;
             memories = self.memories(round.control, parsed).await?;
         }
@@ -238,8 +237,8 @@ impl Bot {
         target: &Target,
         draft: Draft,
         parsed: &Parsed,
-        so_far: Report,
     ) -> anyhow::Result<Slice> {
+        let (merges, repository) = (&self.shared.merges, &round.control.repository);
         let writer = &target.writer;
         let consent = self.consent(round, &draft.plan).await?;
         let plan = self
@@ -252,7 +251,9 @@ impl Bot {
             .await?;
         let plan = plan::approve(plan, &consent);
         let told = round.told.as_ref();
+        let so_far = merges.so_far(repository);
         let extent = Extent::of(plan.plan(), draft.left, &so_far, told);
+        drop(so_far);
         let begun = round.began();
         let mut told = told.cloned();
         if told.is_none() && plan.plan().steps().any(|(_, step)| step.hold.is_none()) {
@@ -288,12 +289,10 @@ impl Bot {
         slice.left.add(draft.left);
         slice.earlier = extent.earlier;
         let left = slice.left;
-        let mut report = so_far;
-        report.absorb(slice);
         Ok(Slice {
             progress: extent.progress(left.tenants, begun, writer.created_by(left.creations)),
             next: writer.room_for(left.creations),
-            report,
+            report: merges.absorb(repository, slice),
             told,
             began: begun,
             of_tip: BTreeSet::new(),

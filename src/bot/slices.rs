@@ -4,7 +4,7 @@
 //! comes when there is room for as much as there ever is.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -36,26 +36,30 @@ const LONG_AGO: SignedDuration = SignedDuration::from_hours(25);
 
 /// What the slices so far have done, by control repo; nothing of a control repo that has not been reconciled yet.
 #[derive(Default)]
-pub(super) struct Merges(Mutex<BTreeMap<FullName, Report>>);
+pub(super) struct Merges(Mutex<BTreeMap<FullName, Arc<Report>>>);
 
 impl Merges {
-    fn reports(&self) -> MutexGuard<'_, BTreeMap<FullName, Report>> {
+    fn reports(&self) -> MutexGuard<'_, BTreeMap<FullName, Arc<Report>>> {
         self.0
             .lock()
             .expect("no code panics while it holds the reports")
     }
 
-    pub(super) fn so_far(&self, repository: &FullName) -> Report {
+    pub(super) fn so_far(&self, repository: &FullName) -> Arc<Report> {
         self.reports().get(repository).cloned().unwrap_or_default()
     }
 
-    pub(super) fn keep(&self, repository: &FullName, report: &Report) {
-        self.reports().insert(repository.clone(), report.clone());
+    /// With what came next. Whoever still holds what it was before has it copied, and it may be of ten thousand tenants.
+    pub(super) fn absorb(&self, repository: &FullName, later: Report) -> Arc<Report> {
+        let mut reports = self.reports();
+        let report = reports.entry(repository.clone()).or_default();
+        Arc::make_mut(report).absorb(later);
+        Arc::clone(report)
     }
 
     /// All of it is told.
     pub(super) fn end(&self, repository: &FullName) {
-        self.reports().insert(repository.clone(), Report::default());
+        self.reports().insert(repository.clone(), Arc::default());
     }
 
     fn is_first(&self, repository: &FullName) -> bool {

@@ -404,7 +404,7 @@ impl Following {
                 if let Some(entry) = self.entries.get_mut(&tenant) {
                     entry.writing = false;
                     if done {
-                        entry.tell(*conditions);
+                        entry.tell(&conditions);
                         self.plan_write(&tenant, now);
                     } else {
                         self.timers

@@ -147,6 +147,18 @@ pub fn tenant_of(kind: Kind, object: &Value) -> Option<TenantName> {
     }
 }
 
+impl Condition {
+    /// What is well needs no words, and it is what most say.
+    fn without_good_news(self) -> Self {
+        let message = if self.status == Status::True {
+            String::new()
+        } else {
+            self.message
+        };
+        Self { message, ..self }
+    }
+}
+
 impl Synced {
     pub fn of(object: &Value) -> Self {
         let status = &object["status"];
@@ -156,7 +168,7 @@ impl Synced {
             is_ending: object["metadata"]["deletionTimestamp"].is_string(),
             suspended: object["spec"]["suspend"] == true,
             observed: status["observedGeneration"].as_i64(),
-            ready: condition(status, "Ready"),
+            ready: condition(status, "Ready").map(Condition::without_good_news),
             stalled: condition(status, "Stalled").map(Box::new),
             reconciling: condition(status, "Reconciling").map(Box::new),
             revision: stated("/artifact/revision")
@@ -212,7 +224,7 @@ impl Remembered {
             suspended: entry.suspended,
             namespaces: entry.namespaces.keys().map(ToString::to_string).collect(),
             role: entry.reconciler_role,
-            accepted: condition(status, "Accepted"),
+            accepted: condition(status, "Accepted").map(Condition::without_good_news),
             renewal: Renewal::of(&status["deployKey"]).map(Box::new),
             told: Some(Box::new(
                 CONDITIONS.map(|(_, name)| condition(status, name)),

@@ -692,6 +692,11 @@ impl GitHub {
         self.hub.lock().log.unknown_requests()
     }
 
+    /// The most requests that were under way at the same time.
+    pub fn most_at_once(&self) -> usize {
+        self.hub.crowd.most()
+    }
+
     /// Lets something go wrong.
     pub fn fault(&self, fault: Fault) {
         self.hub.lock().faults.add(fault);

@@ -272,6 +272,21 @@ async fn a_limit_that_is_lower_than_told_refuses_nothing_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn several_tenants_are_made_at_once_within_twenty_requests_in_flight() {
+    let Some(world) = World::new(&tenants(0)).await else {
+        return;
+    };
+    world.github.set_latency(Duration::from_millis(50));
+    let (_, merged) = world.merged("add", &tenants(16)).await;
+    let apply = world.check(&merged, "tenantry/apply").await;
+    assert_eq!(apply.conclusion.as_deref(), Some("success"), "{apply:#?}");
+    let most = world.github.most_at_once();
+    assert!((4..=20).contains(&most), "{most}");
+    world.github.set_latency(Duration::ZERO);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_hourly_budget_is_not_overdrawn() {
     let Some(mut world) = World::new(&tenants(0)).await else {
         return;

@@ -1,6 +1,7 @@
 //! What is known of one tenant.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -37,9 +38,40 @@ pub(super) struct Entry {
     /// Since when it is on its way to what it is to become now.
     pub(super) on_its_way: Option<Timestamp>,
     /// The conditions as they stand in the `Tenant` object.
-    told: [Option<Condition>; 4],
+    told: [Option<Told>; 4],
     /// A write of them is under way.
     pub(super) writing: bool,
+}
+
+/// A condition as it was told, its words as a hash: they are only compared, and there are many tenants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Told {
+    status: Status,
+    generation: Option<i64>,
+    since: Option<Timestamp>,
+    words: u64,
+}
+
+impl Told {
+    fn of(condition: &Condition) -> Self {
+        let mut words = DefaultHasher::new();
+        (&condition.reason, &condition.message).hash(&mut words);
+        Self {
+            status: condition.status,
+            generation: condition.generation,
+            since: condition.since,
+            words: words.finish(),
+        }
+    }
+
+    fn says(&self, condition: &Condition) -> bool {
+        let now = Self::of(condition);
+        *self
+            == Self {
+                since: self.since,
+                ..now
+            }
+    }
 }
 
 #[derive(Debug)]
@@ -94,7 +126,7 @@ impl Entry {
         let mut seen = seen;
         let told = seen.as_mut().and_then(|seen| seen.told.take());
         if uid(&self.tenant) != uid(&seen) {
-            self.told = told.map(|told| *told).unwrap_or_default();
+            self.told = told.map(all_told).unwrap_or_default();
             self.standing = None;
             self.since = BTreeMap::new();
             self.on_its_way = None;
@@ -131,7 +163,7 @@ impl Entry {
     pub(super) fn left_over(&self, deadline: SignedDuration, now: Timestamp) -> Option<Left> {
         let tenant = self.tenant.as_ref().filter(|tenant| tenant.is_created())?;
         let [.., live] = &self.told;
-        let of_entry = |live: &&Condition| live.generation == Some(tenant.version.generation);
+        let of_entry = |live: &&Told| live.generation == Some(tenant.version.generation);
         match (live, live.as_ref().filter(of_entry).map(|live| live.status)) {
             (_, Some(Status::True)) => None,
             (_, Some(Status::False)) => Some(Left::Told),
@@ -457,18 +489,8 @@ impl Entry {
 
     /// Whether that is something else than what stands there.
     pub(super) fn differs(&self, conditions: &[Condition; 4]) -> bool {
-        let said = |condition: &Condition| {
-            let Condition {
-                status,
-                reason,
-                message,
-                generation,
-                since: _,
-            } = condition.clone();
-            (status, reason, message, generation)
-        };
-        let told = self.told.iter().map(|told| told.as_ref().map(said));
-        told.ne(conditions.iter().map(|condition| Some(said(condition))))
+        let mut pairs = self.told.iter().zip(conditions);
+        pairs.any(|(told, now)| !told.is_some_and(|told| told.says(now)))
     }
 
     /// Until when writing can wait: as long as nothing is new but that something is under way, or a review, which takes
@@ -478,7 +500,7 @@ impl Entry {
         conditions: &[Condition; 4],
         grace: SignedDuration,
     ) -> Option<Timestamp> {
-        let says_something = |(told, now): (&Option<Condition>, &Condition)| {
+        let says_something = |(told, now): (&Option<Told>, &Condition)| {
             let before = told.as_ref().map(|told| told.status);
             now.status != Status::Unknown
                 && (before != Some(now.status) || now.status == Status::False)
@@ -491,9 +513,15 @@ impl Entry {
         self.on_its_way.map(|since| later(since, grace))
     }
 
-    pub(super) fn tell(&mut self, conditions: [Condition; 4]) {
-        self.told = conditions.map(Some);
+    pub(super) fn tell(&mut self, conditions: &[Condition; 4]) {
+        self.told = conditions
+            .each_ref()
+            .map(|condition| Some(Told::of(condition)));
     }
+}
+
+fn all_told(conditions: Box<[Option<Condition>; 4]>) -> [Option<Told>; 4] {
+    conditions.map(|condition| condition.as_ref().map(Told::of))
 }
 
 fn passed(stage: Stage, standing: &Standing) -> (Status, String, String) {

@@ -1,6 +1,7 @@
 //! The HTTP side: takes a request in, notes it, lets faults happen, answers.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
@@ -38,7 +39,36 @@ pub(super) struct Hub {
     state: Mutex<Shelf>,
     mail: Notify,
     idle: watch::Sender<bool>,
+    pub(super) crowd: Crowd,
     pub(super) observer: OnceLock<Observer>,
+}
+
+/// How many requests are under way.
+#[derive(Default)]
+pub(super) struct Crowd {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+/// One of them; it leaves when its answer goes out, or when nobody waits for that any more.
+struct Present<'a>(&'a Crowd);
+
+impl Crowd {
+    pub(super) fn most(&self) -> usize {
+        self.most.load(Ordering::SeqCst)
+    }
+
+    fn enter(&self) -> Present<'_> {
+        let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(now, Ordering::SeqCst);
+        Present(self)
+    }
+}
+
+impl Drop for Present<'_> {
+    fn drop(&mut self) {
+        self.0.now.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Hub {
@@ -52,6 +82,7 @@ impl Hub {
             }),
             mail: Notify::new(),
             idle: watch::Sender::new(true),
+            crowd: Crowd::default(),
             observer: OnceLock::new(),
         }
     }
@@ -170,6 +201,7 @@ impl Outgoing {
 
 /// Answers any request at all.
 pub(super) async fn answer(State(hub): State<Arc<Hub>>, request: HttpRequest) -> Response {
+    let _present = hub.crowd.enter();
     let arrival = arrive(&hub, request).await;
     tokio::time::sleep(arrival.latency).await;
     let outgoing = outgoing(&hub, &arrival).await;
