@@ -35,6 +35,8 @@ pub(crate) const CORRECTIONS: &[(&str, &str)] = &[
         "PUT /orgs/{org}/teams/{team_slug}/repos/{owner}/{repo}",
         "members=read administration=write",
     ),
+    // Open to everybody, but for the base permission and whether deploy keys are allowed.
+    ("GET /orgs/{org}", "organization_administration=read"),
     // Listed nowhere.
     (
         "GET /repos/{owner}/{repo}/rules/branches/{branch}",
