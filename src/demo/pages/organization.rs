@@ -114,9 +114,9 @@ fn repository_row(whole: &Whole) -> Markup {
             @if let Some(text) = &repository.description { p class="quiet" { (text) } }
             p class="facts" {
                 @for (team, permission) in &whole.teams {
-                    span class="chip" { (icon(Icon::Team)) (team) " " strong { (permission) } }
+                    span class="chip" { (icon(Icon::Team)) (team) " " strong { (permission) } } " "
                 }
-                @for key in &whole.keys { (key_shown(key)) }
+                @for key in &whole.keys { (key_shown(key)) " " }
                 @if whole.teams.is_empty() && whole.keys.is_empty() { span class="quiet" { "no team, no deploy key" } }
             }
         }
