@@ -487,7 +487,7 @@ async fn at_the_deadline_the_check_ends_and_meanwhile_nothing_else_waits() {
     let Some(mut world) = World::without_flux("tenants: []\n").await else {
         return;
     };
-    world.live_deadline = Duration::from_secs(3);
+    world.live_deadline = Duration::from_secs(6);
     world.restart().await;
     let (number, merged) = world.merged("add", &tenants(&["a"])).await;
     comment_with(&world, number, "0 of 1 live").await;

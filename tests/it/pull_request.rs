@@ -279,7 +279,7 @@ async fn until_github_has_made_the_merge_commit_the_check_is_in_progress() {
     let Some(world) = World::new(NO_TENANT).await else {
         return;
     };
-    world.github.set_merge_delay(Duration::from_millis(200));
+    world.github.set_merge_delay(Duration::from_hours(1));
     let (_, head) = world.pull("slow", ONE_TENANT);
     let waiting = "Waiting for GitHub's merge commit";
     let is_waiting = |run: &CheckRun| run.title.as_deref() == Some(waiting);
@@ -293,6 +293,7 @@ async fn until_github_has_made_the_merge_commit_the_check_is_in_progress() {
         assert!(started.elapsed() < Duration::from_secs(20), "nobody waits");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+    world.github.set_merge_delay(Duration::ZERO);
     world.settled().await;
     let check = world.check(&head, PLAN).await;
     assert_eq!(check.conclusion.as_deref(), Some("success"), "{check:#?}");
