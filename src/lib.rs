@@ -13,6 +13,7 @@ pub mod demo;
 pub mod desired;
 pub mod flux;
 pub mod github;
+pub mod https;
 pub mod keys;
 pub mod kubernetes;
 pub mod live;

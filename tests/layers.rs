@@ -18,7 +18,7 @@ const LAYERS: &[&[&str]] = &[
         "report",
         "render",
     ],
-    &["keys", "github", "kubernetes"],
+    &["https", "keys", "github", "kubernetes"],
     &["observe", "apply", "compare", "bootstrap"],
     &["webhook", "queue"],
     &["bot"],

@@ -8,10 +8,11 @@ use bytes::Bytes;
 use http::header::{LOCATION, USER_AGENT};
 use http::{Request, Response, Uri};
 use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+
+use crate::https;
 
 /// Flux's manifests are half a megabyte.
 const LARGEST: usize = 16 << 20;
@@ -27,13 +28,7 @@ pub async fn download(url: &str) -> anyhow::Result<Vec<u8>> {
 }
 
 async fn fetch(url: &str) -> anyhow::Result<Vec<u8>> {
-    let mut tcp = HttpConnector::new();
-    tcp.enforce_http(false);
-    let tls = HttpsConnectorBuilder::new()
-        .with_native_roots()?
-        .https_or_http()
-        .enable_http1()
-        .wrap_connector(tcp);
+    let tls = https::connector(HttpConnector::new())?;
     let client = Client::builder(TokioExecutor::new()).build::<_, Empty<Bytes>>(tls);
     let mut at = safe(url)?;
     for _ in 0..=REDIRECTS {

@@ -9,7 +9,6 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LINK, LOCATION, USER_AGE
 use http::uri::Scheme;
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use http_body_util::BodyExt as _;
-use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -25,6 +24,7 @@ use super::gate::Gate;
 use super::graphql::{self, PageSizes};
 use super::limits::ContentLimits;
 use super::pacer::{Account, Api, Deed, Errand, Heard, Urgency};
+use crate::https;
 
 /// How often a request is sent at most, if it may be repeated.
 pub(super) const TRIES: u32 = 3;
@@ -379,12 +379,7 @@ impl Transport {
 fn client(root: &Root) -> std::io::Result<Octocrab> {
     let mut tcp = HttpConnector::new();
     tcp.set_connect_timeout(Some(LONGEST_CONNECT));
-    tcp.enforce_http(false);
-    let tls = HttpsConnectorBuilder::new()
-        .with_native_roots()?
-        .https_or_http()
-        .enable_http1()
-        .wrap_connector(tcp);
+    let tls = https::connector(tcp)?;
     let connections = Client::builder(TokioExecutor::new()).build::<_, OctoBody>(tls);
     let Ok(client) = OctocrabBuilder::new_empty()
         .with_service(connections)
