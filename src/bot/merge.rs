@@ -196,9 +196,8 @@ impl Bot {
             target
         };
         self.presume(round.control, &target, &memories);
-        let so_far = self.shared.merges.so_far(repository);
-        let mut scope = slices::scope(wanted, target.writer.room(), &so_far);
-        drop(so_far);
+        let merges = &self.shared.merges;
+        let mut scope = slices::scope(wanted, target.writer.room(), &merges.so_far(repository));
         let mut waits = self.shared.setup.pace.tries.iter();
         let mut memories = memories;
         let (began, mut of_tip) = (round.began(), BTreeSet::new());
@@ -251,9 +250,7 @@ impl Bot {
             .await?;
         let plan = plan::approve(plan, &consent);
         let told = round.told.as_ref();
-        let so_far = merges.so_far(repository);
-        let extent = Extent::of(plan.plan(), draft.left, &so_far, told);
-        drop(so_far);
+        let extent = Extent::of(plan.plan(), draft.left, &merges.so_far(repository), told);
         let begun = round.began();
         let mut told = told.cloned();
         if told.is_none() && plan.plan().steps().any(|(_, step)| step.hold.is_none()) {

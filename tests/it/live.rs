@@ -24,7 +24,11 @@ struct Flux<'a> {
     tenant: &'a str,
 }
 
-impl Flux<'_> {
+impl<'a> Flux<'a> {
+    fn of(world: &'a World, tenant: &'a str) -> Self {
+        Self { world, tenant }
+    }
+
     fn revision(&self) -> String {
         let repository = format!("acme%/{}%-workspace", self.tenant);
         let head = self
@@ -154,16 +158,7 @@ async fn a_merge_is_followed_from_created_to_live() {
     };
     let (number, merged) = world.merged("add", &tenants(&["a", "b"])).await;
     comment_with(&world, number, "### Applied: 2 tenants added · 0 of 2 live").await;
-    let (a, b) = (
-        Flux {
-            world: &world,
-            tenant: "a",
-        },
-        Flux {
-            world: &world,
-            tenant: "b",
-        },
-    );
+    let (a, b) = (Flux::of(&world, "a"), Flux::of(&world, "b"));
     a.fetches();
     let check = world.newest(&merged, "tenantry/apply").expect("a check");
     assert_eq!(check.conclusion, None, "{check:#?}");
@@ -214,10 +209,7 @@ async fn what_flux_says_is_told_within_seconds_and_the_recovery_edits_comment_an
     };
     let (number, merged) = world.merged("add", &tenants(&["a"])).await;
     comment_with(&world, number, "0 of 1 live").await;
-    let flux = Flux {
-        world: &world,
-        tenant: "a",
-    };
+    let flux = Flux::of(&world, "a");
     flux.fetches();
     flux.fails(
         "kustomizations",
@@ -284,10 +276,7 @@ async fn each_thing_that_goes_wrong_stands_in_the_comment_with_what_to_do() {
     };
     let (number, merged) = world.merged("add", &tenants(&["a"])).await;
     comment_with(&world, number, "0 of 1 live").await;
-    let flux = Flux {
-        world: &world,
-        tenant: "a",
-    };
+    let flux = Flux::of(&world, "a");
     let key = "unable to clone: ssh: handshake failed: ssh: unable to authenticate";
     flux.fails("gitrepositories", "source", "GitOperationFailed", key);
     comment_with(&world, number, "ssh: unable to authenticate").await;
@@ -340,10 +329,7 @@ async fn what_flux_tries_again_is_told_and_the_check_waits() {
     };
     let (number, merged) = world.merged("add", &tenants(&["a"])).await;
     comment_with(&world, number, "0 of 1 live").await;
-    let flux = Flux {
-        world: &world,
-        tenant: "a",
-    };
+    let flux = Flux::of(&world, "a");
     // What Flux says, and the stage that the tenant has reached all the same.
     let reasons = [
         (
@@ -392,10 +378,7 @@ async fn what_flux_gives_up_ends_the_check_at_once_and_the_next_merge_mends_it()
     let Some(world) = World::without_flux("tenants: []\n").await else {
         return;
     };
-    let flux = Flux {
-        world: &world,
-        tenant: "a",
-    };
+    let flux = Flux::of(&world, "a");
     let reasons = [
         (SYNC, "AccessDenied", "can't access 'GitRepository/b/b'"),
         (SYNC, "InvalidCELExpression", "failed to parse expression"),
@@ -451,10 +434,7 @@ async fn a_word_of_before_is_not_live() {
     };
     let (number, _) = world.merged("add", &tenants(&["a"])).await;
     comment_with(&world, number, "0 of 1 live").await;
-    let flux = Flux {
-        world: &world,
-        tenant: "a",
-    };
+    let flux = Flux::of(&world, "a");
     flux.fetches();
     flux.applies();
     comment_with(&world, number, "### Live: 1 tenant added").await;
@@ -518,10 +498,7 @@ async fn at_the_deadline_the_check_ends_and_meanwhile_nothing_else_waits() {
     );
     world.rests().await;
 
-    let flux = Flux {
-        world: &world,
-        tenant: "a",
-    };
+    let flux = Flux::of(&world, "a");
     flux.fetches();
     flux.applies();
     comment_with(&world, number, "### Live: 1 tenant added").await;
@@ -540,11 +517,7 @@ async fn after_a_restart_following_goes_on() {
     };
     let (number, merged) = world.merged("add", &tenants(&["a"])).await;
     comment_with(&world, number, "0 of 1 live").await;
-    Flux {
-        world: &world,
-        tenant: "a",
-    }
-    .fetches();
+    Flux::of(&world, "a").fetches();
     world.settled().await;
     // Another merge meanwhile: the one that is followed is not the newest.
     let (second, newer) = world.merged("more", &tenants(&["a", "b"])).await;
@@ -552,11 +525,7 @@ async fn after_a_restart_following_goes_on() {
     world.crash();
     let before = world.comment(number).unwrap_or_default();
     // While nobody looks, the first becomes live.
-    Flux {
-        world: &world,
-        tenant: "a",
-    }
-    .applies();
+    Flux::of(&world, "a").applies();
     world.start().await;
     comment_with(&world, number, "### Live: 1 tenant added").await;
     let after = world.comment(number).unwrap_or_default();
@@ -569,10 +538,7 @@ async fn after_a_restart_following_goes_on() {
     assert!(is_concluded(&check, "success"), "{check:#?}");
     let check = world.newest(&newer, "tenantry/apply").expect("a check");
     assert_eq!(check.conclusion, None, "{check:#?}");
-    let flux = Flux {
-        world: &world,
-        tenant: "b",
-    };
+    let flux = Flux::of(&world, "b");
     flux.fetches();
     flux.applies();
     let check = world.check(&newer, "tenantry/apply").await;
@@ -603,10 +569,7 @@ async fn the_newest_merge_that_touches_a_tenant_follows_it() {
         &newer[..7]
     );
     comment_with(&world, first, &told).await;
-    let flux = Flux {
-        world: &world,
-        tenant: "a",
-    };
+    let flux = Flux::of(&world, "a");
     flux.fetches();
     flux.applies();
     comment_with(&world, second, "### Live: 1 tenant changed").await;
@@ -694,10 +657,7 @@ async fn many_tenants_are_told_in_few_writes() {
     let merged = world.merge(number);
     comment_with(&world, number, "0 of 20 live").await;
     for name in &names {
-        let flux = Flux {
-            world: &world,
-            tenant: name,
-        };
+        let flux = Flux::of(&world, name);
         flux.fails(
             "gitrepositories",
             "source",
@@ -764,10 +724,7 @@ async fn an_app_killed_before_it_told_what_it_has_done_does_not_call_it_live() {
     comment_with(&world, number, "0 of 1 live").await;
     let check = world.newest(&merged, "tenantry/apply").expect("a check");
     assert_eq!(check.conclusion, None, "{check:#?}");
-    let flux = Flux {
-        world: &world,
-        tenant: "a",
-    };
+    let flux = Flux::of(&world, "a");
     flux.fetches();
     flux.applies();
     let check = world.check(&merged, "tenantry/apply").await;
